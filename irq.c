@@ -150,20 +150,18 @@ static void drop(struct irq_router *router, struct kvm_irq_routing_entry *entry)
 	*entry = router->table->entries[--router->table->nr];
 }
 
+/* Field by field into zeros: entries are compared as bytes, and unions leave some undefined. */
 static void fill_msi(struct kvm_irq_routing_entry *entry, unsigned int gsi,
 		     const struct msi_message *msg)
 {
-	*entry = (struct kvm_irq_routing_entry){
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_MSI,
-		.flags = msg->devid ? KVM_MSI_VALID_DEVID : 0,
-		.u.msi = {
-			.address_lo = (uint32_t)msg->address,
-			.address_hi = (uint32_t)(msg->address >> 32),
-			.data = msg->data,
-			.devid = msg->devid,
-		},
-	};
+	memset(entry, 0, sizeof(*entry));
+	entry->gsi = gsi;
+	entry->type = KVM_IRQ_ROUTING_MSI;
+	entry->flags = msg->devid ? KVM_MSI_VALID_DEVID : 0;
+	entry->u.msi.address_lo = (uint32_t)msg->address;
+	entry->u.msi.address_hi = (uint32_t)(msg->address >> 32);
+	entry->u.msi.data = msg->data;
+	entry->u.msi.devid = msg->devid;
 }
 
 static int commit(struct irq_router *router)

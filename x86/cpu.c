@@ -53,7 +53,7 @@
 
 #define FEATURE_CONTROL_LOCK_VMX 0x5
 #define MISC_ENABLE_FAST_STRING	 0x1
-#define MTRR_DEF_TYPE_ON_WB	 0x806 /* E, write-back; fixed ranges off: they would say uncached */
+#define MTRR_DEF_TYPE_ON_WB	 0x806 /* on, write-back; no fixed ranges: they say uncached */
 #define MTRR_TYPE_UC		 0
 #define MTRR_MASK_VALID		 0x800
 #define PAT_RESET		 0x0007040600070406

@@ -98,14 +98,16 @@ static const char *const names[NR_WORDS][32] = {
 		"fsgsbase", "tsc_adjust", "sgx", "bmi1", "hle", "avx2", NULL, "smep",
 		"bmi2", "erms", "invpcid", "rtm", "cqm", NULL, "mpx", "rdt_a",
 		"avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", NULL, "clflushopt",
-		"clwb", "intel_pt", "avx512pf", "avx512er", "avx512cd", "sha_ni", "avx512bw", "avx512vl",
+		"clwb", "intel_pt", "avx512pf", "avx512er", "avx512cd", "sha_ni", "avx512bw",
+		"avx512vl",
 	},
 	[W_7_0_ECX] = {
 		NULL, "avx512vbmi", "umip", "pku", NULL, "waitpkg", "avx512_vbmi2", "shstk",
 		"gfni", "vaes", "vpclmulqdq", "avx512_vnni", "avx512_bitalg", "tme",
 		"avx512_vpopcntdq", NULL,
 		"la57", NULL, NULL, NULL, NULL, NULL, "rdpid", NULL,
-		"bus_lock_detect", "cldemote", NULL, "movdiri", "movdir64b", "enqcmd", "sgx_lc", "pks",
+		"bus_lock_detect", "cldemote", NULL, "movdiri", "movdir64b", "enqcmd", "sgx_lc",
+		"pks",
 	},
 	[W_7_0_EDX] = {
 		NULL, NULL, "avx512_4vnniw", "avx512_4fmaps", "fsrm", "uintr", NULL, NULL,
@@ -955,7 +957,7 @@ int x86_cpuid__init(struct x86_cpuid *cpuid, const struct kvm *kvm, enum irqchip
 	if (in.model && strcmp(in.model, "host"))
 		x86_cpuid__fetch(kvm->sys_fd, KVM_GET_EMULATED_CPUID, &emulated);
 
-	in.tsc_khz = khz > 0 ? (uint32_t)khz : 0; /* KVM before 5.16 knows it per vCPU only */
+	in.tsc_khz = khz > 0 ? (uint32_t)khz : 0; /* old KVMs know it per vCPU only */
 	in.supported = supported;
 	in.emulated = emulated;
 	ret = x86_cpuid__build(cpuid, &in);

@@ -239,7 +239,8 @@ static void thirty_two_bits_are_read_too(void **state)
 		.section = {
 			[1] = { .sh_flags = SHF_ALLOC | SHF_EXECINSTR, .sh_addr = 0xc0000000,
 				.sh_size = 0x100 },
-			[2] = { .sh_type = SHT_SYMTAB, .sh_link = 3, .sh_size = 2 * sizeof(Elf32_Sym) },
+			[2] = { .sh_type = SHT_SYMTAB, .sh_link = 3,
+				.sh_size = 2 * sizeof(Elf32_Sym) },
 			[3] = { .sh_type = SHT_STRTAB, .sh_size = 16 },
 		},
 		.symbol[1] = { .st_name = 1, .st_value = 0xc0000010, .st_size = 4, .st_shndx = 1,

@@ -831,7 +831,8 @@ static void names_cannot_control_the_terminal(void **unused)
 		.section = {
 			[1] = { .sh_flags = SHF_ALLOC | SHF_EXECINSTR, .sh_addr = 0x10000,
 				.sh_size = 0x100 },
-			[2] = { .sh_type = SHT_SYMTAB, .sh_link = 3, .sh_size = 2 * sizeof(Elf64_Sym) },
+			[2] = { .sh_type = SHT_SYMTAB, .sh_link = 3,
+				.sh_size = 2 * sizeof(Elf64_Sym) },
 			[3] = { .sh_type = SHT_STRTAB, .sh_size = 16 },
 		},
 		.symbol[1] = { .st_name = 1, .st_value = 0x10000, .st_shndx = 1 },
