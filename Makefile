@@ -32,6 +32,10 @@ ifeq ($(filter $(ARCH),x86 powerpc s390),)
 $(error ARCH=$(ARCH) is not one of x86, powerpc, s390)
 endif
 
+ifeq ($(wildcard $(ARCH)/machine.c)$(filter clean help install-deps,$(MAKECMDGOALS)),)
+$(error ARCH=$(ARCH): there is no board for it yet; x86 has one)
+endif
+
 # Each configuration has a build directory of its own, so that none has to be cleaned for another.
 FLAVOUR	     := $(ARCH)-$(notdir $(CC))$(if $(SANITIZE),-sanitize)$(if $(DEBUG),-debug)$(if $(NO_LIBS),-bare)
 BUILD	     := build/$(FLAVOUR)
@@ -88,7 +92,13 @@ SRCS := $(sort $(wildcard *.c util/*.c hw/*.c virtio/*.c vfio/*.c disk/*.c net/*
 	  $(ARCH)/*.c $(ARCH)/boot/*.c))
 LIB_SRCS  := $(filter-out main.c,$(SRCS))
 LIB_OBJS  := $(LIB_SRCS:%.c=$(BUILD)/%.o)
-TEST_SRCS := $(sort $(wildcard tests/unit/test-*.c))
+
+# Tests that need an architecture's folder; the others run everywhere.
+TESTS_x86     := acpi aml boot-% cpuid e820 mptable probe run x86-%
+TESTS_powerpc :=
+TESTS_s390    :=
+TESTS_OTHER   := $(foreach other,$(filter-out $(ARCH),x86 powerpc s390),$(TESTS_$(other)))
+TEST_SRCS := $(filter-out $(TESTS_OTHER:%=tests/unit/test-%.c),$(sort $(wildcard tests/unit/test-*.c)))
 TEST_BINS := $(TEST_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 
 .PHONY: all

@@ -8,6 +8,7 @@
 #include "kvm/decompress.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -114,6 +115,10 @@ int decompress__run(enum compression type, const void *in, size_t in_len, void *
 	if (!in_len)
 		return -ENODATA; /* some libraries take nothing for an empty file */
 	ret = formats[type].run(&job);
+#ifdef __GLIBC__
+	/* Decoders take megabytes, which the allocator would keep for as long as a guest runs. */
+	malloc_trim(0);
+#endif
 	*out_len = out_size - job.room;
 	return ret;
 }

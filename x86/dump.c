@@ -23,6 +23,8 @@
 #include "kvm/symbols.h"
 #include "kvm/sys.h"
 
+#define RESET_RIP     0xfff0
+#define RESET_CS_BASE 0xffff0000
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CR0_PE	      0x1u
@@ -810,6 +812,22 @@ static void print_back_trace(const struct dump *d)
 		fputs("  none: no frame pointers, and no return address on the stack\n", d->out);
 }
 
+/*
+ * With SVM, KVM cannot know the state of a vCPU that shut down and resets it before it reports the
+ * exit. Do not let anybody search for a bug at the reset vector.
+ */
+static void print_lost_state(const struct dump *d)
+{
+	if (d->cpu->run->exit_reason != KVM_EXIT_SHUTDOWN || d->regs.rip != RESET_RIP ||
+	    d->sregs.cs.base != RESET_CS_BASE)
+		return;
+	fprintf(d->out, "KVM has reset this vCPU before it reported the shutdown, as it does on "
+			"AMD processors: "
+			"what follows is\nthe state after INIT. --trace and --debug-single-step "
+			"show what came "
+			"before.\n");
+}
+
 void x86_dump__cpu(struct kvm_cpu *cpu, FILE *out)
 {
 	struct dump d = { .cpu = cpu, .out = out, .ram = &cpu->kvm->ram };
@@ -818,6 +836,7 @@ void x86_dump__cpu(struct kvm_cpu *cpu, FILE *out)
 	if (!fetch(&d, KVM_GET_REGS, &d.regs, "KVM_GET_REGS") ||
 	    !fetch(&d, KVM_GET_SREGS, &d.sregs, "KVM_GET_SREGS"))
 		return; /* without these nothing else means anything */
+	print_lost_state(&d);
 	print_mp_state(&d);
 	print_events(&d);
 	print_special(&d);

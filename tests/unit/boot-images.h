@@ -436,6 +436,7 @@ static inline struct bytes elf__make(const struct elf_spec *spec)
 }
 
 #define KERNEL_GPA 0x1000000ull
+#define DATA_GPA   (KERNEL_GPA + 0x3e000)
 
 /* Shaped like a vmlinux: text in place, data in place, a segment that moves down and has a .bss. */
 static inline struct elf_spec vmlinux_spec(void)
@@ -447,7 +448,7 @@ static inline struct elf_spec vmlinux_spec(void)
 		.nr = 3,
 		.segment = {
 			{ PT_LOAD, 0x2000, ~0x7effffffull, KERNEL_GPA, 0x30000, 0x30000, NULL },
-			{ PT_LOAD, 0x40000, ~0x7efc1fffull, KERNEL_GPA + 0x3e000, 0x8000, 0x8000, NULL },
+			{ PT_LOAD, 0x40000, ~0x7efc1fffull, DATA_GPA, 0x8000, 0x8000, NULL },
 			{ PT_LOAD, 0x50000, 0, KERNEL_GPA + 0x48000, 0x6000, 0x20000, NULL },
 		},
 		.size = 0x60000,

@@ -6,6 +6,7 @@
 
 #define HEADER_OFFSET 0x1004
 #define LOAD_GPA      0x400000ull
+#define DATA_MB	      (LOAD_GPA + 0x2000)
 #define ENTRY	      (LOAD_GPA + 0x20)
 
 /* Written out, to check the loader's layout against the specification and not against itself. */
@@ -40,7 +41,7 @@ static struct elf_spec mb_spec(void)
 		.nr = 2,
 		.segment = {
 			{ PT_LOAD, 0x3000, LOAD_GPA, LOAD_GPA, 0x2000, 0x2000, NULL },
-			{ PT_LOAD, 0x5000, LOAD_GPA + 0x2000, LOAD_GPA + 0x2000, 0x800, 0x9000, NULL },
+			{ PT_LOAD, 0x5000, DATA_MB, DATA_MB, 0x800, 0x9000, NULL },
 		},
 		.size = 0x6000,
 	};

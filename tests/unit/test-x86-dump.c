@@ -253,6 +253,22 @@ static void every_register_is_shown(void **unused)
 	has("LSTAR: 0000000000000000");
 }
 
+static void a_vcpu_that_kvm_has_reset_is_said_to_be(void **unused)
+{
+	state.regs.rip = 0xfff0;
+	state.sregs.cs.base = 0xffff0000;
+	run.exit_reason = KVM_EXIT_SHUTDOWN;
+	dump();
+	has("KVM has reset this vCPU");
+	run.exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	dump();
+	has_not("KVM has reset this vCPU");
+	run.exit_reason = KVM_EXIT_SHUTDOWN;
+	state.regs.rip = 0x1000;
+	dump();
+	has_not("KVM has reset this vCPU");
+}
+
 static void segments_say_what_they_are(void **unused)
 {
 	paging_64(false);
@@ -855,6 +871,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_register_is_shown),
+		TEST(a_vcpu_that_kvm_has_reset_is_said_to_be),
 		TEST(segments_say_what_they_are),
 		TEST(pending_events_are_shown),
 		TEST(what_kvm_does_not_give_is_said_and_the_rest_shown),
