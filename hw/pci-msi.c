@@ -71,7 +71,7 @@ struct pci_msi {
 	struct msi_vector vector[];
 };
 
-/* --- what the guest has programmed, read back ----------------------------------------------- */
+/* --- what the guest has programmed, read back --- */
 
 static uint8_t *table_entry(const struct pci_msi *msi, unsigned int nr)
 {
@@ -119,7 +119,7 @@ static bool is_pending(const struct msi_vector *v)
 	return !v->attached && poll(&written, 1, 0) == 1;
 }
 
-/* --- the state machine --------------------------------------------------------------------- */
+/* --- the state machine --- */
 
 static void write_fd(int fd)
 {
@@ -254,7 +254,7 @@ bool pci_msi__is_enabled(struct pci_device *dev)
 	return dev->msi && atomic_load_explicit(&dev->msi->enabled, memory_order_relaxed);
 }
 
-/* --- configuration space ------------------------------------------------------------------- */
+/* --- configuration space --- */
 
 /* Registers of the MSI capability behind the address, which come later if that has 64 bits. */
 static unsigned int msi_register(const struct pci_msi *msi, unsigned int offset_32)
@@ -346,7 +346,7 @@ void pci_msi__config_reading(struct pci_device *dev, uint32_t offset, uint32_t l
 	pci_config__set(dev, reg, 4, pending);
 }
 
-/* --- table and pending bits of MSI-X ------------------------------------------------------- */
+/* --- table and pending bits of MSI-X --- */
 
 static uint32_t table_size(const struct pci_msi *msi)
 {
@@ -451,7 +451,7 @@ static void msix_bar_write(void *ctx, uint64_t offset, const void *data, uint32_
 	pci_msix__write(ctx, offset, data, len);
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void mask_table(struct pci_msi *msi)
 {

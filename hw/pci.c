@@ -78,7 +78,7 @@ struct pci_host {
 	pthread_mutex_t map_lock; /* where BARs are, and their ioeventfds */
 };
 
-/* --- configuration space ------------------------------------------------------------------- */
+/* --- configuration space --- */
 
 static bool touches_bars(uint32_t offset, uint32_t len)
 {
@@ -187,7 +187,7 @@ void pci_host__config_write(struct pci_host *pci, unsigned int devfn, uint64_t o
 	pthread_mutex_unlock(&pci->config_lock);
 }
 
-/* --- capabilities -------------------------------------------------------------------------- */
+/* --- capabilities --- */
 
 int pci__add_cap(struct pci_device *dev, uint8_t id, unsigned int size)
 {
@@ -233,7 +233,7 @@ unsigned int pci__find_cap(const struct pci_device *dev, uint8_t id)
 	return 0;
 }
 
-/* --- BARs ---------------------------------------------------------------------------------- */
+/* --- BARs --- */
 
 static uint32_t bar_register(unsigned int bar)
 {
@@ -490,7 +490,7 @@ void pci__remove_ioeventfd(struct pci_device *dev, struct pci_ioeventfd *ev)
 	pthread_mutex_unlock(&dev->pci->map_lock);
 }
 
-/* --- addresses, as firmware gives them ------------------------------------------------------ */
+/* --- addresses, as firmware gives them --- */
 
 static uint64_t room_for(const struct pci_bar *bar)
 {
@@ -573,7 +573,7 @@ static void assign_bars(struct pci_device *dev)
 	}
 }
 
-/* --- interrupt pins ------------------------------------------------------------------------ */
+/* --- interrupt pins --- */
 
 unsigned int pci_host__intx_gsi(const struct pci_host *pci, unsigned int devfn, unsigned int pin)
 {
@@ -613,7 +613,7 @@ void pci_device__set_intx(struct pci_device *dev, bool level)
 	settle_intx(dev);
 }
 
-/* --- the life of a function ---------------------------------------------------------------- */
+/* --- the life of a function --- */
 
 void pci_device__init(struct pci_device *dev, struct pci_host *pci, const struct device_ops *ops,
 		      const char *name, const struct pci_ids *ids)
@@ -726,7 +726,7 @@ void pci_device__unrealize(struct pci_device *dev)
 	pthread_mutex_destroy(&dev->intx_lock);
 }
 
-/* --- the host bridge ----------------------------------------------------------------------- */
+/* --- the host bridge --- */
 
 bool pci_host__has_msi(const struct pci_host *pci)
 {

@@ -148,7 +148,7 @@ static int parse_elf(struct symbols *s)
 	return find_table(s);
 }
 
-/* --- System.map ---------------------------------------------------------------------------- */
+/* --- System.map --- */
 
 static int hex_digit(uint8_t c)
 {
@@ -215,7 +215,7 @@ static bool find_in_text(const struct symbols *s, uint64_t address, struct symbo
 	return out->size <= TEXT_GAP;
 }
 
-/* --- looking up ---------------------------------------------------------------------------- */
+/* --- looking up --- */
 
 static bool section_of(const struct symbols *s, uint64_t address, unsigned int *index,
 		       struct section *out)
@@ -324,7 +324,7 @@ bool symbols__address(const struct symbols *symbols, const char *name, uint64_t 
 	return false;
 }
 
-/* --- opening ------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static int parse(struct symbols *s)
 {

@@ -258,7 +258,7 @@ _Static_assert(sizeof(struct acpi_mcfg) == 60, "PCI Firmware Specification 4.1.2
 _Static_assert(CONFIG_MAX_VCPUS <= 0x1000, "processors are named C000 to CFFF");
 _Static_assert(X86_ECAM_SIZE % ECAM_BUS_SIZE == 0 && NR_BUSES <= 256, "whole buses");
 
-/* --- the writer's view of a table ----------------------------------------------------------- */
+/* --- the writer's view of a table --- */
 
 static uint8_t checksum(const void *data, size_t len)
 {
@@ -316,7 +316,7 @@ static void end_table(struct aml *out, size_t at)
 	header->checksum = checksum(header, out->len - at);
 }
 
-/* --- DSDT: the parts of the board ----------------------------------------------------------- */
+/* --- DSDT: the parts of the board --- */
 
 /* A device of the parts list */
 static void put_device(struct aml *out, const struct acpi_device *dev)
@@ -520,7 +520,7 @@ static size_t put_dsdt(struct aml *out, const struct acpi_params *params)
 	return at;
 }
 
-/* --- the other tables ----------------------------------------------------------------------- */
+/* --- the other tables --- */
 
 static size_t put_facs(struct aml *out)
 {
@@ -756,7 +756,7 @@ static void put_tables(struct aml *out, const struct acpi_params *params, uint64
 	fill_rsdp(rsdp, rsdt, xsdt);
 }
 
-/* --- the door ------------------------------------------------------------------------------- */
+/* --- the door --- */
 
 /* Ascending ids are distinct, and the last tells whether any needs an x2APIC. */
 static bool apic_ids_ascend(const struct acpi_params *params)

@@ -170,7 +170,7 @@ static unsigned int encode_integer(uint8_t out[MAX_INTEGER], uint64_t value)
 	return 1u + forms[form].width;
 }
 
-/* --- names and constants -------------------------------------------------------------------- */
+/* --- names and constants --- */
 
 static bool is_lead_char(char c)
 {
@@ -355,7 +355,7 @@ void aml__region(struct aml *aml, const char *path, enum aml_region_space space,
 	aml__integer(aml, len);
 }
 
-/* --- blocks --------------------------------------------------------------------------------- */
+/* --- blocks --- */
 
 static void begin(struct aml *aml)
 {
@@ -486,7 +486,7 @@ void aml__end(struct aml *aml)
 	insert(aml, block->at, code, n);
 }
 
-/* --- resource descriptors ------------------------------------------------------------------- */
+/* --- resource descriptors --- */
 
 /* Whether @size bytes from @base lie within @limit (exclusive, not 0) */
 static bool in_range(uint64_t base, uint64_t size, uint64_t limit)

@@ -113,7 +113,7 @@ static void add_firmware_msrs(struct msr_list *list, const struct x86_cpuid *cpu
 		add_msr(list, MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCK_VMX);
 }
 
-/* --- local APIC ---------------------------------------------------------------------------- */
+/* --- local APIC --- */
 
 #define LAPIC_ID	0x20
 #define LAPIC_DFR	0xe0
@@ -175,7 +175,7 @@ int x86_cpu__setup(struct kvm_cpu *cpu, struct x86_cpuid *cpuid)
 	return ret < 0 ? ret : 0;
 }
 
-/* --- registers -------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 #define TYPE_DATA 0x3 /* writable, accessed */
 #define TYPE_LDT  0x2

@@ -253,7 +253,7 @@ static const struct {
 	{ BIT64(17) | BIT64(18), "amx_tile", NULL },
 };
 
-/* --- lists ------------------------------------------------------------------------------ */
+/* --- lists --- */
 
 static size_t list_size(unsigned int nr)
 {
@@ -360,7 +360,7 @@ static void drop_zeros(struct kvm_cpuid2 *list)
 	list->nent = kept;
 }
 
-/* --- features --------------------------------------------------------------------------- */
+/* --- features --- */
 
 static bool same_name(const char *name, const char *text, size_t len)
 {
@@ -555,7 +555,7 @@ static void trim_xsave(struct kvm_cpuid2 *list)
 			list->entries[i].ebx = list->entries[i].ecx = has(list, "xsave") ? end : 0;
 }
 
-/* --- --cpu ------------------------------------------------------------------------------- */
+/* --- --cpu --- */
 
 static int apply_change(struct kvm_cpuid2 *list, const struct kvm_cpuid2 *offered,
 			const struct x86_cpuid_input *in, const char *text, size_t len)
@@ -645,7 +645,7 @@ static int apply_model(struct kvm_cpuid2 *list, const struct kvm_cpuid2 *offered
 	return check_added(list, in, changes);
 }
 
-/* --- topology ----------------------------------------------------------------------------- */
+/* --- topology --- */
 
 /* Bits that number @count things. */
 static unsigned int width(unsigned int count)
@@ -789,7 +789,7 @@ static int set_topology(struct kvm_cpuid2 *list, const struct cpu_topology *t)
 	return is_amd(list) ? set_amd_topology(list, t) : 0;
 }
 
-/* --- clocks ------------------------------------------------------------------------------- */
+/* --- clocks --- */
 
 /*
  * Leaf 0x15 gives the TSC as a multiple of a crystal that Linux also takes for the local APIC's
@@ -856,7 +856,7 @@ static int set_clocks(struct kvm_cpuid2 *list, uint32_t tsc_khz)
 	return ret;
 }
 
-/* --- a VM's CPUID --------------------------------------------------------------------------- */
+/* --- a VM's CPUID --- */
 
 /* What the board adds to, or takes from, what KVM offers. */
 static void set_board_features(struct kvm_cpuid2 *list, const struct x86_cpuid_input *in)

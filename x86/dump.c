@@ -338,8 +338,7 @@ static bool read_linear(const struct dump *d, uint64_t address, void *to, size_t
 	return true;
 }
 
-/* --- the last exit
- * -------------------------------------------------------------------------------- */
+/* --- the last exit --- */
 
 static const char *suberror_name(uint32_t suberror)
 {
@@ -421,8 +420,7 @@ static void print_exit(const struct dump *d)
 		      out);
 }
 
-/* --- symbols
- * --------------------------------------------------------------------------------------- */
+/* --- symbols --- */
 
 static void print_name(FILE *out, const struct symbol *symbol, uint64_t address)
 {
@@ -513,8 +511,7 @@ static void open_symbols(struct dump *d)
 	}
 }
 
-/* --- registers
- * --------------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 static void print_general(const struct dump *d)
 {
@@ -590,8 +587,7 @@ static void print_special(const struct dump *d)
 	print_register(out, "APIC:", s->apic_base, apic_base_bits);
 }
 
-/* --- what is fetched only to be printed
- * ---------------------------------------------------------------- */
+/* --- what is fetched only to be printed --- */
 
 static bool fetch(const struct dump *d, unsigned long request, void *arg, const char *name)
 {
@@ -697,8 +693,7 @@ static void print_events(const struct dump *d)
 	fputs("\n", out);
 }
 
-/* --- code, stack, back-trace
- * ---------------------------------------------------------------------------- */
+/* --- code, stack, back-trace --- */
 
 static void print_code(const struct dump *d)
 {

@@ -65,7 +65,7 @@ const char *arch__name(void)
 	return "x86";
 }
 
-/* --- before there is a VM -------------------------------------------------------------------- */
+/* --- before there is a VM --- */
 
 static uint32_t apic_id(const void *ctx, unsigned int index)
 {
@@ -250,7 +250,7 @@ int arch__prepare(struct kvm *kvm)
 	return open_kernel(kvm);
 }
 
-/* --- the parts list -------------------------------------------------------------------------- */
+/* --- the parts list --- */
 
 static int add_ram(struct kvm *kvm)
 {
@@ -438,7 +438,7 @@ int arch__create_machine(struct kvm *kvm)
 	return ret;
 }
 
-/* --- what firmware and boot loader leave in RAM ---------------------------------------------- */
+/* --- what firmware and boot loader leave in RAM --- */
 
 static int write_acpi(struct kvm *kvm)
 {
@@ -545,7 +545,7 @@ void arch__destroy_machine(struct kvm *kvm)
 	kvm->arch = NULL;
 }
 
-/* --- the rest of the door -------------------------------------------------------------------- */
+/* --- the rest of the door --- */
 
 int arch__power_button(struct kvm *kvm)
 {

@@ -272,7 +272,7 @@ static void __attribute__((format(printf, 2, 3))) note(struct probe *p, const ch
 	va_end(args);
 }
 
-/* --- making the guest --------------------------------------------------------------------- */
+/* --- making the guest --- */
 
 static void poke64(struct probe *p, uint32_t at, uint64_t value)
 {
@@ -463,7 +463,7 @@ static void destroy_guest(struct probe *p)
 	sys__munmap(p->ram, GUEST_SIZE);
 }
 
-/* --- the time limit ------------------------------------------------------------------------ */
+/* --- the time limit --- */
 
 /**
  * struct deadline - a time limit on this thread's KVM_RUN
@@ -517,7 +517,7 @@ static void stop_deadline(struct deadline *d)
 	pthread_sigmask(SIG_SETMASK, &d->old, NULL);
 }
 
-/* --- running it ----------------------------------------------------------------------------- */
+/* --- running it --- */
 
 enum verdict { GO_ON, NEXT_STEP, STOP };
 
@@ -626,7 +626,7 @@ enum arch_host_kind x86_probe__host(struct kvm *kvm, char *why, size_t why_size)
 	return p.step == STEP_DONE && !p.gaps ? ARCH_HOST_HARDWARE : ARCH_HOST_SOFTWARE;
 }
 
-/* --- vendor ---------------------------------------------------------------------------------- */
+/* --- vendor --- */
 
 #define MSR_VMX_BASIC	 0x480
 #define MSR_VMX_LAST	 0x491
@@ -707,7 +707,7 @@ const char *x86_probe__vendor(const struct kvm *kvm, const char **evidence)
 	return "none";
 }
 
-/* --- capabilities ---------------------------------------------------------------------------- */
+/* --- capabilities --- */
 
 /* clang-format off */
 const struct arch_cap x86_caps[] = {

@@ -41,8 +41,7 @@
 #include "kvm/decompress.h"
 #include "kvm/log.h"
 
-/* --- messages; a test that includes this says WRAP: with the three names
- * -------------------------- */
+/* --- messages; a test that includes this says WRAP: with the three names --- */
 
 static char last_message[2048];
 static unsigned int nr_fatal, nr_info, nr_warn;

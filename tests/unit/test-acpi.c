@@ -94,7 +94,7 @@ static struct acpi_params board(unsigned int nr_cpus)
 	};
 }
 
-/* --- a kernel's view ------------------------------------------------------------------------ */
+/* --- a kernel's view --- */
 
 static uint8_t *tables;
 static size_t size;
@@ -206,7 +206,7 @@ static const uint8_t *madt_entry(uint8_t type, unsigned int n)
 	return NULL;
 }
 
-/* --- the tables ----------------------------------------------------------------------------- */
+/* --- the tables --- */
 
 static void the_rsdp_has_two_checksums_and_two_roots(void **state)
 {
@@ -442,7 +442,7 @@ static void the_mcfg_maps_all_buses(void **state)
 	assert_null(find("MCFG"));
 }
 
-/* --- the DSDT, without the help of a compiler ----------------------------------------------- */
+/* --- the DSDT, without the help of a compiler --- */
 
 static const uint8_t *in_dsdt(const void *code, size_t len)
 {
@@ -538,7 +538,7 @@ static void there_is_a_device_for_each_cpu(void **state)
 	assert_null(in_dsdt("C010", 4));
 }
 
-/* --- the caller's mistakes ------------------------------------------------------------------ */
+/* --- the caller's mistakes --- */
 
 static void too_small_a_buffer_is_refused_and_not_overrun(void **state)
 {
@@ -614,7 +614,7 @@ static void a_part_that_acpi_cannot_describe_is_refused(void **state)
 	}
 }
 
-/* --- the ACPI compiler's opinion ------------------------------------------------------------ */
+/* --- the ACPI compiler's opinion --- */
 
 static char dir[] = "/tmp/lkvm-test-acpi-XXXXXX";
 static bool have_dir;

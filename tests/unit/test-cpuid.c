@@ -23,7 +23,7 @@ int __wrap_sys__ioctl(int fd, unsigned long request, void *arg);
 int __wrap_sys__ioctl_val(int fd, unsigned long request, unsigned long val);
 void __wrap_pr_fatal(const char *fmt, ...);
 
-/* --- KVM's side ----------------------------------------------------------------------------- */
+/* --- KVM's side --- */
 
 struct list {
 	uint32_t nent, padding;
@@ -164,7 +164,7 @@ static struct kvm_cpuid_entry2 *supported(uint32_t function, uint32_t index)
 							   function, index);
 }
 
-/* --- the VM's side --------------------------------------------------------------------------- */
+/* --- the VM's side --- */
 
 static struct x86_cpuid_input input(unsigned int sockets, unsigned int cores, unsigned int threads)
 {
@@ -693,8 +693,7 @@ static void the_guest_knows_that_it_is_one(void **state)
 	x86_cpuid__free(&cpuid);
 }
 
-/* --- interrupt controllers
- * ------------------------------------------------------------------------- */
+/* --- interrupt controllers --- */
 
 static void without_irqchip_there_is_no_local_apic(void **state)
 {
@@ -750,8 +749,7 @@ static void extended_msi_destinations_only_if_the_board_routes_them(void **state
 	x86_cpuid__free(&cpuid);
 }
 
-/* --- clocks
- * -------------------------------------------------------------------------------------------- */
+/* --- clocks --- */
 
 static void timing_leaves_agree_with_the_tsc(void **state)
 {
@@ -837,8 +835,7 @@ static void amd_guests_get_the_hypervisor_timing_leaf_only(void **state)
 	x86_cpuid__free(&cpuid);
 }
 
-/* --- lists that are not as they should be
- * ------------------------------------------------------------- */
+/* --- lists that are not as they should be --- */
 
 static void a_list_without_a_processor_is_refused(void **state)
 {
@@ -905,8 +902,7 @@ static void absurd_numbers_do_no_harm(void **state)
 	}
 }
 
-/* --- asking KVM
- * ------------------------------------------------------------------------------------------ */
+/* --- asking KVM --- */
 
 static void the_buffer_grows_until_the_list_fits(void **state)
 {

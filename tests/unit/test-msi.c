@@ -228,7 +228,7 @@ static void msix_control(uint16_t value)
 	put(cap + PCI_MSIX_FLAGS, 2, value);
 }
 
-/* --- registers ------------------------------------------------------------------------------ */
+/* --- registers --- */
 
 static void msi_has_the_registers_it_says(void **state)
 {
@@ -404,7 +404,7 @@ static void the_largest_table_works(void **state)
 	assert_int_equal(last.data, 0x99);
 }
 
-/* --- descriptors and routes ----------------------------------------------------------------- */
+/* --- descriptors and routes --- */
 
 static void a_descriptor_follows_address_data_and_mask(void **state)
 {
@@ -510,7 +510,7 @@ static void messages_silence_the_pin(void **state)
 	pci_device__set_intx(&toy->pci, false);
 }
 
-/* --- every short sequence, against the rules in their shortest form -------------------------- */
+/* --- every short sequence, against the rules in their shortest form --- */
 
 enum step { ENABLE, DISABLE, MASK, UNMASK, MASTER_ON, MASTER_OFF, SIGNAL, MASK_ALL, UNMASK_ALL };
 

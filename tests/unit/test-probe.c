@@ -45,7 +45,7 @@ void __wrap_sys__close(int fd);
 int __wrap_sys__mmap(size_t len, int prot, int flags, int fd, off_t offset, void **out);
 void __wrap_sys__munmap(void *addr, size_t len);
 
-/* --- a KVM of which each answer is written down ----------------------------------------------- */
+/* --- a KVM of which each answer is written down --- */
 
 struct exit {
 	int ret;
@@ -415,8 +415,7 @@ static void a_small_buffer_is_not_overrun(void **unused)
 	}
 }
 
-/* --- the guest
- * ------------------------------------------------------------------------------------ */
+/* --- the guest --- */
 
 static void the_guest_starts_in_long_mode_with_what_cpuid_offers(void **unused)
 {
@@ -453,8 +452,7 @@ static void this_host_s_kvm_gives_an_answer(void **unused)
 	assert_null(strstr(why, "astray"));
 }
 
-/* --- vendor and capabilities
- * ------------------------------------------------------------------------ */
+/* --- vendor and capabilities --- */
 
 static const char *vendor(const char **evidence)
 {

@@ -16,7 +16,7 @@
 
 #define TEXT 0xffffffff81000000ull
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- files --- */
 
 static char path[64];
 
@@ -259,7 +259,7 @@ static void thirty_two_bits_are_read_too(void **state)
 	symbols__close(symbols);
 }
 
-/* --- files that are not what they seem -------------------------------------------------------- */
+/* --- files that are not what they seem --- */
 
 static int open_bytes(const void *data, size_t size)
 {
@@ -399,8 +399,7 @@ static void random_damage_is_survived(void **state)
 	assert_true(opened > 100);
 }
 
-/* --- System.map
- * ----------------------------------------------------------------------------------- */
+/* --- System.map --- */
 
 static const char map[] = "0000000000000000 D __per_cpu_start\n"
 			  "0000000000021000 A __per_cpu_end\n"

@@ -29,7 +29,7 @@ int __wrap_sys__ioctl_val(int fd, unsigned long request, unsigned long val);
 void __wrap_pr_fatal(const char *fmt, ...);
 void __wrap_pr_warn(const char *fmt, ...);
 
-/* --- KVM: takes note of everything ------------------------------------------------------------ */
+/* --- KVM: takes note of everything --- */
 
 static struct {
 	unsigned long request[256];
@@ -150,8 +150,7 @@ int __wrap_sys__ioctl_val(int fd, unsigned long request, unsigned long val)
 	return 0;
 }
 
-/* --- the VM
- * --------------------------------------------------------------------------------------- */
+/* --- the VM --- */
 
 static struct {
 	uint32_t nent, padding;
@@ -225,8 +224,7 @@ static unsigned int position(unsigned long request)
 	return 0;
 }
 
-/* --- setup
- * ------------------------------------------------------------------------------------------ */
+/* --- setup --- */
 
 static void a_new_vcpu_takes_two_ioctls(void **state)
 {
@@ -328,8 +326,7 @@ static void an_msr_that_kvm_refuses_is_stepped_over_with_one_warning(void **stat
 	assert_int_equal(kernel.errors, 0);
 }
 
-/* --- entry
- * ------------------------------------------------------------------------------------------ */
+/* --- entry --- */
 
 static void enter(const struct x86_boot_entry *entry)
 {
@@ -458,8 +455,7 @@ static void without_an_apic_in_cpuid_its_base_is_off(void **state)
 	assert_int_equal(kernel.sregs.apic_base, 0xfee00100);
 }
 
-/* --- reset
- * -------------------------------------------------------------------------------------------- */
+/* --- reset --- */
 
 static void reset_brings_back_the_power_on_registers(void **state)
 {
@@ -627,8 +623,7 @@ static void xapic_mode_is_back_before_the_apic_page_is_written(void **state)
 	assert_true(position(KVM_SET_LAPIC) < position(KVM_SET_MP_STATE));
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------ */
+/* --- failures --- */
 
 static int do_setup(struct kvm_cpu *cpu)
 {

@@ -336,8 +336,7 @@ static void what_kvm_does_not_give_is_said_and_the_rest_shown(void **unused)
 	}
 }
 
-/* --- the last exit
- * --------------------------------------------------------------------------------- */
+/* --- the last exit --- */
 
 static void an_emulation_failure_names_the_instruction(void **unused)
 {
@@ -408,8 +407,7 @@ static void a_nested_guest_is_said_to_be_one(void **unused)
 	has("In a nested guest");
 }
 
-/* --- page walk
- * ----------------------------------------------------------------------------------------- */
+/* --- page walk --- */
 
 static void without_paging_addresses_are_physical(void **unused)
 {
@@ -613,8 +611,7 @@ static void random_tables_are_survived(void **unused)
 	}
 }
 
-/* --- code and stack
- * ------------------------------------------------------------------------------------- */
+/* --- code and stack --- */
 
 static void code_and_stack_are_shown_across_pages(void **unused)
 {
@@ -659,8 +656,7 @@ static void stack_words_are_as_wide_as_the_mode(void **unused)
 	has("Stack: 0000000000000000 (not mapped)\n");
 }
 
-/* --- symbols and back-trace
- * ------------------------------------------------------------------------------- */
+/* --- symbols and back-trace --- */
 
 static const char system_map[] = "ffffffff81000000 T _text\n"
 				 "ffffffff81010000 T do_something\n"

@@ -64,7 +64,7 @@ static void edu_write(uint32_t reg, uint32_t value)
 	mmio_write32(bar + reg, value);
 }
 
-/* --- BAR ------------------------------------------------------------------------------- */
+/* --- BAR --- */
 
 static void check_registers(void)
 {
@@ -145,7 +145,7 @@ static void check_moving(void)
 	CHECK_EQ(edu_read(EDU_IDENT), EDU_IDENTITY, "and it moves back");
 }
 
-/* --- DMA ------------------------------------------------------------------------------- */
+/* --- DMA --- */
 
 static bool dma(uint64_t source, uint64_t target, uint32_t count, uint32_t command)
 {
@@ -184,7 +184,7 @@ static void check_dma(void)
 	edu_write(EDU_IRQ_ACK, 0xffffffff);
 }
 
-/* --- MSI ------------------------------------------------------------------------------- */
+/* --- MSI --- */
 
 static void on_a(struct frame *frame)
 {
@@ -297,7 +297,7 @@ static void check_msi(void)
 	check_raise(0, 0, "MSI: disabled, none is sent");
 }
 
-/* --- INTx ------------------------------------------------------------------------------ */
+/* --- INTx --- */
 
 /* Bits of lines by which it came since the last raise_line(). */
 static volatile uint32_t lines_seen;
