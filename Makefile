@@ -22,7 +22,8 @@ STRIP	   := $(CROSS_COMPILE)strip
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 PREFIX	   ?= /usr/local
 
-MACHINE := $(shell $(CC) -dumpmachine)
+# Before "make test" has installed a compiler there is none to ask.
+MACHINE := $(or $(shell $(CC) -dumpmachine 2>/dev/null),$(shell uname -m))
 ifeq ($(ARCH),)
 ARCH := $(if $(filter x86_64%,$(MACHINE)),x86,$(if $(filter powerpc64%,$(MACHINE)),powerpc,\
 	  $(if $(filter s390%,$(MACHINE)),s390,unknown)))
