@@ -68,8 +68,7 @@ unsigned int e820__ram_regions(uint64_t ram_size, struct memory_region *regions)
 {
 	unsigned int nr = 0;
 
-	nr = add_region(regions, nr, 0, X86_VGA_HOLE);
-	nr = add_region(regions, nr, X86_BIOS_AREA, low_end(ram_size));
+	nr = add_region(regions, nr, 0, low_end(ram_size));
 	return add_region(regions, nr, X86_HIGH_RAM_BASE, high_end(ram_size));
 }
 

@@ -15,7 +15,7 @@
 #include "kvm/memory.h"
 
 #define E820_MAX	16
-#define X86_RAM_REGIONS 3
+#define X86_RAM_REGIONS 2
 
 /**
  * enum e820_type - ACPI 6.4, table 15-6; PVH and Multiboot use the same numbers
@@ -61,8 +61,9 @@ struct e820_pvh_entry {
 
 /**
  * e820__build - the map of a board
- * @ram_size:  bytes of RAM as asked for, whole pages. RAM is addressed from 0 to X86_LOW_RAM_MAX at
- * the most and goes on at 4 GiB; what falls into the VGA hole is lost.
+ * @ram_size:  bytes of RAM as asked for, whole pages. RAM is addressed from 0 to X86_LOW_RAM_MAX at the
+ *             most and goes on at 4 GiB. It is also where a PC has video memory and ROMs: the map does not
+ *             offer it there, but a kernel that searches these areas does not leave the guest for it.
  * @acpi_size: bytes wanted for ACPI tables, 0 for none
  *
  * Return: 0; -EINVAL if there would be no RAM left above 1 MiB, printed.

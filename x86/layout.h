@@ -4,12 +4,11 @@
  *
  *   0x00000000 ┌ RAM: real-mode vectors, boot structures (see below)
  *   0x0009fc00 ├ EBDA (MP floating pointer is not here but in the BIOS area)
- *   0x000a0000 ├ nothing (VGA hole)
+ *   0x000a0000 ├ RAM that the e820 map does not offer (a PC's video memory and option ROMs)
  *   0x000e0000 ├ RAM, reserved in the e820 map: "BIOS" area: RSDP, MP table
  *   0x00100000 ├ RAM, up to X86_LOW_RAM_MAX at the most; ACPI tables at its very end
  *   0xc0000000 ├ PCI 32-bit window
- *   0xe0000000 ├ PCI ECAM, 256 buses
- *   0xf0000000 ├ PCI 32-bit window, continued (BARs are not placed here by lkvm)
+ *   0xe0000000 ├ PCI ECAM, for the buses there are
  *   0xfec00000 ├ I/O APIC
  *   0xfee00000 ├ local APICs
  *   0xfeffc000 ├ KVM's identity map page and TSS pages (Intel without unrestricted guest)
@@ -26,7 +25,8 @@
 #define X86_PCI_WINDOW_BASE 0xc0000000ull
 #define X86_PCI_WINDOW_SIZE 0x20000000ull
 #define X86_ECAM_BASE	    0xe0000000ull
-#define X86_ECAM_SIZE	    0x10000000ull
+#define X86_PCI_BUSES	    1 /* Linux looks into every bus that the MCFG table promises */
+#define X86_ECAM_SIZE	    (X86_PCI_BUSES * 0x100000ull)
 #define X86_IOAPIC_BASE	    0xfec00000ull
 #define X86_LAPIC_BASE	    0xfee00000ull
 #define X86_IDENTITY_MAP    0xfeffc000ull

@@ -58,9 +58,12 @@ static inline void board__init(struct board *board)
 	irq__set_sink(board->host.irq, board__on_line, board);
 }
 
+/* Tear down; a device that leaves a port claimed is caught here. */
 static inline void board__destroy(struct board *board)
 {
 	device_list__unrealize(&board->devices);
+	for (uint32_t port = 0; port <= 0xffff; port++)
+		assert_null(bus__find(board->host.bus, BUS_PIO, port));
 	fate__destroy(board->host.fate);
 	event_loop__destroy(board->host.loop);
 	irq__destroy(board->host.irq);
@@ -72,7 +75,10 @@ static inline struct device *board__add(struct board *board, struct device *dev)
 {
 	assert_non_null(dev);
 	assert_int_equal(device__add(&board->devices, dev), 0);
-	dev->ops->reset(dev);
+	assert_ptr_equal(device_list__find(&board->devices, dev->name), dev);
+	assert_int_not_equal(dev->name[0], 0);
+	if (dev->ops->reset)
+		dev->ops->reset(dev);
 	return dev;
 }
 

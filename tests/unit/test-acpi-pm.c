@@ -41,6 +41,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	board__destroy(&board);
+	assert_null(fake_clock.timer);
 	return 0;
 }
 

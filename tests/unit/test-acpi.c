@@ -435,7 +435,7 @@ static void the_mcfg_maps_all_buses(void **state)
 	assert_int_equal(get(mcfg + 44, 8), X86_ECAM_BASE);
 	assert_int_equal(get(mcfg + 52, 2), 0);
 	assert_int_equal(mcfg[54], 0);
-	assert_int_equal(mcfg[55], 255);
+	assert_int_equal(mcfg[55], X86_PCI_BUSES - 1);
 
 	params.has_ecam = false;
 	build(&params);
@@ -506,7 +506,7 @@ static void each_pin_of_each_slot_is_wired_to_the_next_line(void **state)
 static void only_a_board_with_ecam_has_pci_express(void **state)
 {
 	static const uint8_t express[] = { 0x0c, 0x41, 0xd0, 0x0a, 0x08 };
-	static const uint8_t ecam[] = { 0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0, 0x10 };
+	static const uint8_t ecam[] = { 0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0 };
 	struct acpi_params params = board(1);
 
 	build(&params);
@@ -766,12 +766,12 @@ static void the_source_shows_the_board(void **state)
 	static const char *const objects[] = {
 		"Name (\\_S5, Package (0x04) // _S5_: S5 System State { 0x05,",
 		"Device (MBRD) { Name (_HID, EisaId (\"PNP0C02\")",
-		"Memory32Fixed (ReadWrite, 0xE0000000, // Address Base 0x10000000,",
+		"Memory32Fixed (ReadWrite, 0xE0000000, // Address Base 0x00100000,",
 		"Device (PCI0) { Name (_HID, EisaId (\"PNP0A08\")",
 		"Name (_CID, EisaId (\"PNP0A03\")",
 		"WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0x0000, // "
 		"Granularity "
-		"0x0000, // Range Minimum 0x00FF,",
+		"0x0000, // Range Minimum 0x0000,",
 		"WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0x0000, // "
 		"Granularity "
 		"0x1000, // Range Minimum 0xFFFF,",

@@ -74,16 +74,16 @@ static void ram_stops_at_the_pci_hole_and_goes_on_at_4_gib(void **state)
 
 	assert_int_equal(e820__low_ram_end(&map), X86_LOW_RAM_MAX);
 	assert_false(e820__is_ram(&map, X86_HIGH_RAM_BASE, 1));
-	assert_int_equal(e820__ram_regions(X86_LOW_RAM_MAX, region), 2);
+	assert_int_equal(e820__ram_regions(X86_LOW_RAM_MAX, region), 1);
 
 	map = build(X86_LOW_RAM_MAX + 8192, 0);
 	assert_int_equal(e820__low_ram_end(&map), X86_LOW_RAM_MAX);
 	assert_false(e820__is_ram(&map, X86_LOW_RAM_MAX, 1));
 	assert_true(e820__is_ram(&map, X86_HIGH_RAM_BASE, 8192));
 	assert_false(e820__is_ram(&map, X86_HIGH_RAM_BASE, 8193));
-	assert_int_equal(e820__ram_regions(X86_LOW_RAM_MAX + 8192, region), 3);
-	assert_int_equal(region[2].gpa, X86_HIGH_RAM_BASE);
-	assert_int_equal(region[2].size, 8192);
+	assert_int_equal(e820__ram_regions(X86_LOW_RAM_MAX + 8192, region), 2);
+	assert_int_equal(region[1].gpa, X86_HIGH_RAM_BASE);
+	assert_int_equal(region[1].size, 8192);
 }
 
 static void acpi_tables_are_at_the_end_of_low_ram(void **state)
@@ -116,7 +116,7 @@ static void ecam_and_kvm_pages_are_reserved(void **state)
 	assert_int_equal(found, 2);
 }
 
-/* Free RAM and what is reserved in RAM is in what is allocated; the VGA hole is not. */
+/* Free RAM and what is reserved in RAM is in what is allocated, and all of it is. */
 static void what_is_ram_in_the_map_is_allocated(void **state)
 {
 	for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
@@ -125,12 +125,9 @@ static void what_is_ram_in_the_map_is_allocated(void **state)
 		unsigned int nr = e820__ram_regions(sizes[s], region);
 		uint64_t total = 0;
 
-		for (unsigned int r = 0; r < nr; r++) {
+		for (unsigned int r = 0; r < nr; r++)
 			total += region[r].size;
-			assert_true(region[r].gpa + region[r].size <= X86_VGA_HOLE ||
-				    region[r].gpa >= X86_BIOS_AREA);
-		}
-		assert_int_equal(total, sizes[s] - (X86_BIOS_AREA - X86_VGA_HOLE));
+		assert_int_equal(total, sizes[s]);
 		for (unsigned int i = 0; i < map.nr; i++) {
 			const struct e820_entry *e = &map.entry[i];
 			bool inside = false;

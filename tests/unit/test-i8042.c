@@ -261,6 +261,66 @@ static void both_ways_to_the_a20_gate_are_one(void **state)
 	assert_int_equal(inb(&board, PORT_A) & 0x02, 0x02);
 }
 
+static void its_ports_read_as_on_a_pc(void **state)
+{
+	assert_int_equal(ask(0xc0), 0x80); /* input port: not locked */
+	assert_int_equal(ask(0xd0), 0xc3); /* output port: lines released, A20, no reset */
+	command(0xd2);
+	outb(&board, DATA, 0x12);
+	assert_int_equal(ask(0xd0), 0xd3);		     /* and output register full */
+	assert_int_equal(inb(&board, COMMAND) & 0x18, 0x18); /* the last write was a command */
+	outb(&board, DATA, 0xee);
+	assert_int_equal(inb(&board, COMMAND) & 0x18, 0x10);
+	answer();
+	outb(&board, PORT_A, 0xfe);
+	assert_int_equal(inb(&board, PORT_A), 0xfe);
+	assert_int_equal(fate(), FATE_NONE);
+}
+
+static void ports_are_switched_by_their_own_bits(void **state)
+{
+	set_control(0x41);
+	command(0xad);
+	assert_int_equal(ask(0x20), 0x51);
+	command(0xa7);
+	assert_int_equal(ask(0x20), 0x71);
+	command(0xae);
+	assert_int_equal(ask(0x20), 0x61);
+	command(0xa8);
+	assert_int_equal(ask(0x20), 0x41);
+}
+
+static void defaults_forget_the_scan_code_set_and_what_was_to_come(void **state)
+{
+	static const uint8_t commands[] = { 0xf5, 0xf6 };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		outb(&board, DATA, 0xf0);
+		answer();
+		outb(&board, DATA, 1);
+		answer();
+		outb(&board, DATA, 0xf2); /* three bytes, two of them still in the keyboard */
+		outb(&board, DATA, commands[i]);
+		assert_int_equal(answer(), 0xfa);
+		assert_int_equal(answer(), 0xfa);
+		assert_false(has_answer());
+		outb(&board, DATA, 0xf0);
+		answer();
+		outb(&board, DATA, 0);
+		assert_int_equal(answer(), 0xfa);
+		assert_int_equal(answer(), 2);
+	}
+	for (uint8_t type = 0xf7; type <= 0xfa; type++) {
+		outb(&board, DATA, type);
+		assert_int_equal(answer(), 0xfa);
+	}
+	outb(&board, DATA, 0xfb);
+	assert_int_equal(answer(), 0xfa);
+	outb(&board, DATA, 0x1c); /* a key, not a command */
+	assert_int_equal(answer(), 0xfa);
+	assert_false(has_answer());
+}
+
 static void reset_is_as_firmware_leaves_it(void **state)
 {
 	command(0xad);
@@ -308,6 +368,9 @@ int main(void)
 		TEST(the_output_port_resets_when_bit_0_is_cleared),
 		TEST(port_92_resets_on_the_rise_of_bit_0),
 		TEST(both_ways_to_the_a20_gate_are_one),
+		TEST(its_ports_read_as_on_a_pc),
+		TEST(ports_are_switched_by_their_own_bits),
+		TEST(defaults_forget_the_scan_code_set_and_what_was_to_come),
 		TEST(reset_is_as_firmware_leaves_it),
 		TEST(no_sequence_of_bytes_breaks_it),
 	};

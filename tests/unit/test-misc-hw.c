@@ -43,14 +43,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void add(struct device *dev)
-{
-	assert_int_equal(device__add(&board.devices, dev), 0);
-}
-
 static void pvpanic_tells_events_and_takes_a_panic(void **state)
 {
-	add(pvpanic__create(&board.host, 0x505));
+	board__add(&board, pvpanic__create(&board.host, 0x505));
 	assert_int_equal(inb(&board, 0x505), 3);
 	outb(&board, 0x505, 2); /* the crash kernel will deal with it */
 	outb(&board, 0x505, 0xfc);
@@ -69,8 +64,9 @@ static void debug_exit_makes_a_status_of_the_value(void **state)
 	};
 	int detail;
 
-	add(debug_exit__create(&board.host, 0xf4));
+	board__add(&board, debug_exit__create(&board.host, 0xf4));
 	assert_int_equal(inb(&board, 0xf4), 0);
+	assert_int_equal(board__in(&board, 0xf4, 4), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (uint32_t len = 1; len <= 4; len *= 2) {
 			fate__clear(board.host.fate);
@@ -84,7 +80,7 @@ static void debug_exit_makes_a_status_of_the_value(void **state)
 
 static void debug_console_passes_bytes_on(void **state)
 {
-	add(debug_console__create(&board.host, 0xe9, (struct chardev *)sent));
+	board__add(&board, debug_console__create(&board.host, 0xe9, (struct chardev *)sent));
 	assert_int_equal(inb(&board, 0xe9), 0xe9);
 	outb(&board, 0xe9, 'o');
 	outb(&board, 0xe9, 'k');
@@ -95,7 +91,7 @@ static void debug_console_passes_bytes_on(void **state)
 
 static void a_taken_port_is_refused(void **state)
 {
-	add(debug_exit__create(&board.host, 0xf4));
+	board__add(&board, debug_exit__create(&board.host, 0xf4));
 	assert_int_equal(device__add(&board.devices, debug_exit__create(&board.host, 0xf4)),
 			 -EEXIST);
 	assert_int_equal(device__add(&board.devices, pvpanic__create(&board.host, 0xf5)), -EEXIST);
@@ -142,11 +138,13 @@ static void a_timer_runs_once_and_not_before_its_time(void **state)
 	assert_int_equal(runs, 1);
 	assert_true(ran_at >= deadline);
 
+	hw_timer__clear(&timer);  /* it has run: nothing to clear */
 	hw_timer__set(&timer, 0); /* long past: at once */
 	assert_int_equal(event_loop__run(board.host.loop), 0);
 	assert_int_equal(runs, 2);
 	hw_timer__destroy(&timer);
-	hw_timer__destroy(&timer);
+	assert_int_equal(timer.fd, -1);
+	hw_timer__destroy(&timer); /* harmless */
 }
 
 static void a_cleared_timer_does_not_run(void **state)
@@ -159,11 +157,27 @@ static void a_cleared_timer_does_not_run(void **state)
 	assert_int_equal(hw_timer__init(&other, board.host.loop, stop, NULL), 0);
 	hw_timer__set(&timer, later - 4000000);
 	hw_timer__clear(&timer);
+	assert_false(timer.armed);
 	hw_timer__set(&other, later);
 	assert_int_equal(event_loop__run(board.host.loop), 0);
 	assert_int_equal(runs, 1);
 	assert_true(ran_at >= later);
 	hw_timer__destroy(&timer);
+	hw_timer__destroy(&other);
+}
+
+static void a_destroyed_timer_does_not_run(void **state)
+{
+	struct hw_timer other;
+
+	runs = 0;
+	assert_int_equal(hw_timer__init(&timer, board.host.loop, stop, NULL), 0);
+	assert_int_equal(hw_timer__init(&other, board.host.loop, stop, NULL), 0);
+	hw_timer__set(&timer, 0);
+	hw_timer__destroy(&timer);
+	hw_timer__set(&other, hw_clock_ns() + 2000000);
+	assert_int_equal(event_loop__run(board.host.loop), 0);
+	assert_int_equal(runs, 1);
 	hw_timer__destroy(&other);
 }
 
@@ -186,6 +200,7 @@ int main(void)
 		TEST(ticks_and_nanoseconds_convert_without_loss),
 		TEST(a_timer_runs_once_and_not_before_its_time),
 		TEST(a_cleared_timer_does_not_run),
+		TEST(a_destroyed_timer_does_not_run),
 		TEST(the_wall_clock_is_the_hosts),
 	};
 

@@ -479,6 +479,9 @@ static void reset_detaches_and_forgets(void **state)
 	program_entry(0, 0x31, 0);
 	msix_control(PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(nr_delivered, 0);
+	assert_int_equal(gsis[FIRST_GSI].fd, pollfd.fd);
+	device_list__reset(&board.devices); /* now while it is open */
+	assert_int_equal(gsis[FIRST_GSI].fd, -1);
 }
 
 static void kvm_without_room_for_a_route_is_survived(void **state)

@@ -376,11 +376,28 @@ static void large_64_bit_bars_go_above_4_gib_and_fill_the_rest(void **state)
 
 	add_bar(rest, 0, PCI_BAR_MEM64, MEM64_SIZE / 2); /* no room left for this one */
 	add_bar(rest, 2, PCI_BAR_MEM64, MEM64_SIZE / 4); /* but for this, after the small one */
+	add_bar(rest, 4, PCI_BAR_MEM64, MEM32_SIZE / 2);
 	add_toy(rest);
 	assert_int_equal(rest->pci.bar[0].assigned, 0);
 	assert_false(rest->pci.bar[0].mapped);
 	assert_int_equal(rest->pci.bar[2].assigned, MEM64 + MEM64_SIZE / 4);
 	assert_true(rest->pci.bar[2].mapped);
+
+	/* When nothing is left above, below will do. */
+	rest = new_toy(PCI_ANY_DEVFN);
+	add_bar(rest, 0, PCI_BAR_MEM64, MEM64_SIZE / 8);
+	add_bar(rest, 2, PCI_BAR_MEM64, MEM64_SIZE / 16);
+	add_bar(rest, 4, PCI_BAR_MEM64, 0x8000000);
+	add_toy(rest);
+	for (unsigned int i = 0; i < 20; i++) {
+		rest = new_toy(PCI_ANY_DEVFN);
+		add_bar(rest, 0, PCI_BAR_MEM64, 0x8000000);
+		add_toy(rest);
+		if (rest->pci.bar[0].assigned < MEM64)
+			break;
+	}
+	assert_in_range(rest->pci.bar[0].assigned, MEM32, MEM32 + MEM32_SIZE - 1);
+	assert_true(rest->pci.bar[0].mapped);
 }
 
 static void bars_tell_their_size(void **state)
@@ -861,6 +878,7 @@ static void reset_undoes_what_a_guest_did(void **state)
 	put(toy, PCI_INTERRUPT_LINE, 1, 0xff);
 	pci_device__set_intx(&toy->pci, true);
 	board__out(&board, 0xcf8, 4, 0x80001234);
+	board__store(&board, ecam(0, COMMAND), 2, PCI_COMMAND_MASTER);
 	device_list__reset(&board.devices);
 	assert_memory_equal(before, toy->pci.config, sizeof(before));
 	assert_false(board.level[14]);
@@ -869,6 +887,7 @@ static void reset_undoes_what_a_guest_did(void **state)
 	assert_null(at(BUS_MMIO, 0xd0000000));
 	assert_null(at(BUS_MMIO, 0xd8000000));
 	assert_int_equal(board__in(&board, 0xcf8, 4), 0);
+	assert_int_equal(board__load(&board, ecam(0, COMMAND), 2), 0);
 }
 
 static void the_reset_register_resets_when_told_to_and_only_as_a_byte(void **state)
@@ -886,6 +905,9 @@ static void the_reset_register_resets_when_told_to_and_only_as_a_byte(void **sta
 	outb(&board, 0xcf9, 0x0e);
 	assert_int_equal(fate__cause(board.host.fate, NULL), FATE_RESET);
 	assert_int_equal(board__in(&board, 0xcf8, 4), 0x80000600);
+	assert_int_equal(inb(&board, 0xcf9), 0x0a);
+	device_list__reset(&board.devices);
+	assert_int_equal(inb(&board, 0xcf9), 0x00);
 }
 
 static void bus_and_cpu_addresses_may_differ(void **state)

@@ -234,6 +234,9 @@ static void the_edge_level_register_spares_the_boards_own_inputs(void **state)
 	pulse(3);
 	outb(&board, ELCR, 0x28); /* and an edge is no level */
 	assert_false(output);
+	pulse(1);
+	outb(&board, ELCR, 0x30); /* other inputs keep theirs */
+	assert_int_equal(pic__ack(pic), 0x31);
 }
 
 static void nothing_to_acknowledge_is_a_spurious_7(void **state)
@@ -273,6 +276,35 @@ static void a_specific_eoi_ends_that_one(void **state)
 	assert_int_equal(isr(MASTER), 0);
 	outb(&board, MASTER, 0x20); /* nothing left: harmless */
 	assert_int_equal(isr(MASTER), 0);
+}
+
+static void what_is_no_eoi_ends_nothing(void **state)
+{
+	pulse(3);
+	pic__ack(pic);
+	outb(&board, MASTER, 0x80);
+	outb(&board, MASTER, 0x00);
+	outb(&board, MASTER, 0x40);
+	outb(&board, MASTER, 0xc7);
+	assert_int_equal(isr(MASTER), 0x08);
+	outb(&board, MASTER, 0x63); /* a specific EOI does not rotate */
+	outb(&board, MASTER, 0xa0); /* nor does one of nothing */
+	pulse(3);
+	pulse(4);
+	pulse(0);
+	assert_int_equal(pic__ack(pic), 0x30);
+	outb(&board, MASTER, 0x20);
+	assert_int_equal(pic__ack(pic), 0x33);
+}
+
+static void reset_takes_the_output_back(void **state)
+{
+	raise_irq(5);
+	assert_true(output);
+	device_list__reset(&board.devices);
+	assert_false(output);
+	assert_false(pic__pending(pic));
+	assert_int_equal(board__in(&board, ELCR, 2), 0);
 }
 
 static void rotation_makes_the_one_just_served_the_last(void **state)
@@ -483,6 +515,8 @@ int main(void)
 		TEST(nothing_to_acknowledge_is_a_spurious_7),
 		TEST(automatic_eoi_leaves_nothing_in_service),
 		TEST(a_specific_eoi_ends_that_one),
+		TEST(what_is_no_eoi_ends_nothing),
+		TEST(reset_takes_the_output_back),
 		TEST(rotation_makes_the_one_just_served_the_last),
 		TEST(rotation_on_automatic_eoi_can_be_switched),
 		TEST(special_mask_mode_lets_lower_priorities_in),

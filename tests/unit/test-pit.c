@@ -37,6 +37,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	board__destroy(&board);
+	assert_null(fake_clock.timer);
 	return 0;
 }
 
@@ -181,6 +182,20 @@ static void mode_2_is_low_for_one_tick_in_each_period(void **state)
 	assert_int_equal(count(2), 10);
 }
 
+static void a_gate_that_stays_as_it_is_disturbs_nothing(void **state)
+{
+	for (unsigned int mode = 0; mode <= 5; mode++) {
+		outb(&board, PORT_B, 0);
+		program(2, mode, 1000);
+		outb(&board, PORT_B, GATE);
+		fake_clock__skip(ticks(10) + 400);
+		outb(&board, PORT_B, GATE | 0x02);
+		assert_int_equal(count(2), mode == 3 ? 980 : 990);
+		fake_clock__skip(ticks(10) + 400);
+		assert_int_equal(count(2), mode == 3 ? 960 : 980);
+	}
+}
+
 static void mode_3_is_high_for_half_of_each_period(void **state)
 {
 	uint64_t start = fake_clock.ns;
@@ -206,6 +221,18 @@ static void mode_4_strobes_once(void **state)
 
 	outb(&board, PORT_B, GATE);
 	program(2, 4, 10);
+	for (unsigned int i = 0; i < 30; i++) {
+		go_to(start, i);
+		assert_int_equal(output(), i != 10);
+	}
+
+	/* Mode 5 is the same, but begins when the gate rises. */
+	outb(&board, PORT_B, 0);
+	program(2, 5, 10);
+	fake_clock__skip(ticks(100));
+	assert_true(output());
+	start = fake_clock.ns;
+	outb(&board, PORT_B, GATE);
 	for (unsigned int i = 0; i < 30; i++) {
 		go_to(start, i);
 		assert_int_equal(output(), i != 10);
@@ -393,6 +420,7 @@ int main(void)
 		TEST(half_a_count_stops_mode_0),
 		TEST(a_one_shot_waits_for_the_gate),
 		TEST(mode_2_is_low_for_one_tick_in_each_period),
+		TEST(a_gate_that_stays_as_it_is_disturbs_nothing),
 		TEST(mode_3_is_high_for_half_of_each_period),
 		TEST(mode_4_strobes_once),
 		TEST(a_count_of_0_is_65536),

@@ -60,6 +60,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	board__destroy(&board);
+	assert_null(frontend.receive); /* let go of */
 	return 0;
 }
 
@@ -339,6 +340,43 @@ static void without_fifo_an_overrun_replaces_the_byte(void **state)
 	assert_false(get(UART_LSR) & UART_LSR_DR);
 }
 
+static void each_register_is_its_own(void **state)
+{
+	static const struct {
+		unsigned int reg;
+		uint8_t value, dlab_value;
+	} regs[] = { { UART_DLL, 0, 0x11 },
+		     { UART_IER, 0x05, 0x22 },
+		     { UART_LCR, 0x03, 0x83 },
+		     { UART_MCR, 0x0b, 0x0b },
+		     { UART_SCR, 0x77, 0x77 } };
+
+	put(UART_LCR, 0x83);
+	put(UART_DLL, 0x11);
+	put(UART_DLM, 0x22);
+	put(UART_FCR, UART_FCR_ENABLE_FIFO);
+	put(UART_MCR, 0x0b);
+	put(UART_SCR, 0x77);
+	put(UART_LCR, 0x03);
+	put(UART_IER, 0x05);
+	for (unsigned int i = 1; i < ARRAY_SIZE(regs); i++)
+		assert_int_equal(get(regs[i].reg), regs[i].value);
+	put(UART_LCR, 0x83);
+	for (unsigned int i = 0; i < ARRAY_SIZE(regs); i++)
+		assert_int_equal(get(regs[i].reg), regs[i].dlab_value);
+	assert_int_equal(get(UART_IIR) & 0xc0, 0xc0);
+}
+
+static void modem_lines_that_change_together_are_all_noted(void **state)
+{
+	put(UART_MCR, UART_MCR_LOOP);
+	assert_int_equal(get(UART_MSR), UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD);
+	put(UART_MCR, UART_MCR_LOOP | 0x0f);
+	assert_int_equal(get(UART_MSR), 0xf0 | UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD);
+	put(UART_MCR, UART_MCR_LOOP);
+	assert_int_equal(get(UART_MSR), 0x0f);
+}
+
 static void lsr_and_msr_are_not_for_writing(void **state)
 {
 	put(UART_LSR, 0);
@@ -403,6 +441,8 @@ int main(void)
 		TEST(loopback_returns_bytes_and_modem_lines),
 		TEST(interrupts_come_in_order_of_priority),
 		TEST(without_fifo_an_overrun_replaces_the_byte),
+		TEST(each_register_is_its_own),
+		TEST(modem_lines_that_change_together_are_all_noted),
 		TEST(lsr_and_msr_are_not_for_writing),
 		TEST(reset_forgets_everything),
 		TEST(a_port_connected_to_nothing_works),
