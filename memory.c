@@ -248,7 +248,7 @@ static void advise_huge_pages(const struct memory_region *region)
 {
 	uintptr_t start = (uintptr_t)region->hva, end = start + region->size;
 
-	start = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	start = (start + 2 * HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 	end = (end & ~(HUGE_PAGE - 1)) - HUGE_PAGE;
 	/* Advice: a host without transparent huge pages says EINVAL, and that is all right. */
 	if (region->size >= 4 * HUGE_PAGE)
