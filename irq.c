@@ -33,6 +33,8 @@ struct irq_router {
 	struct kvm *kvm;
 	irq_set_gsi_fn sink;
 	void *sink_ctx;
+	irq_translate_fn translate;
+	const void *translate_ctx;
 	pthread_mutex_t line_lock[NR_LOCKS];
 	unsigned int asserted[MAX_GSIS]; /* devices that hold the line high */
 
@@ -72,6 +74,12 @@ void irq__set_sink(struct irq_router *router, irq_set_gsi_fn fn, void *ctx)
 {
 	router->sink = fn;
 	router->sink_ctx = ctx;
+}
+
+void irq__set_translation(struct irq_router *router, irq_translate_fn fn, const void *ctx)
+{
+	router->translate = fn;
+	router->translate_ctx = ctx;
 }
 
 void irq__set_msi_range(struct irq_router *router, unsigned int first, unsigned int nr_gsis)
@@ -208,13 +216,31 @@ int irq__commit(struct irq_router *router)
 	return ret;
 }
 
+static bool translate(const struct irq_router *router, struct msi_message *msg)
+{
+	return !router->translate || router->translate(router->translate_ctx, msg);
+}
+
+static int unset_msi(struct irq_router *router, unsigned int gsi)
+{
+	struct kvm_irq_routing_entry *entry = find_msi(router, gsi);
+
+	if (!entry)
+		return 0;
+	drop(router, entry);
+	return commit_if_live(router);
+}
+
 /* Route @gsi to @msg; on failure of the commit the table is as it was. */
 static int set_msi(struct irq_router *router, unsigned int gsi, const struct msi_message *msg)
 {
 	struct kvm_irq_routing_entry *entry = find_msi(router, gsi), wanted, before;
+	struct msi_message translated = *msg;
 	int ret;
 
-	fill_msi(&wanted, gsi, msg);
+	if (!translate(router, &translated))
+		return unset_msi(router, gsi);
+	fill_msi(&wanted, gsi, &translated);
 	if (entry) {
 		if (!memcmp(entry, &wanted, sizeof(wanted)))
 			return 0;
@@ -238,19 +264,10 @@ static int set_msi(struct irq_router *router, unsigned int gsi, const struct msi
 
 int irq__set_msi_route(struct irq_router *router, unsigned int gsi, const struct msi_message *msg)
 {
-	struct kvm_irq_routing_entry *entry;
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&router->lock);
-	if (msg) {
-		ret = set_msi(router, gsi, msg);
-	} else {
-		entry = find_msi(router, gsi);
-		if (entry) {
-			drop(router, entry);
-			ret = commit_if_live(router);
-		}
-	}
+	ret = msg ? set_msi(router, gsi, msg) : unset_msi(router, gsi);
 	pthread_mutex_unlock(&router->lock);
 	return ret;
 }
@@ -317,14 +334,16 @@ void irq__free_msi(struct irq_router *router, unsigned int gsi)
 
 int irq__signal_msi(struct irq_router *router, const struct msi_message *msg)
 {
-	struct kvm_msi msi = {
-		.address_lo = (uint32_t)msg->address,
-		.address_hi = (uint32_t)(msg->address >> 32),
-		.data = msg->data,
-		.flags = msg->devid ? KVM_MSI_VALID_DEVID : 0,
-		.devid = msg->devid,
-	};
+	struct msi_message translated = *msg;
+	struct kvm_msi msi = { 0 };
 
+	if (!translate(router, &translated))
+		return 0;
+	msi.address_lo = (uint32_t)translated.address;
+	msi.address_hi = (uint32_t)(translated.address >> 32);
+	msi.data = translated.data;
+	msi.devid = translated.devid;
+	msi.flags = translated.devid ? KVM_MSI_VALID_DEVID : 0;
 	return sys__ioctl(router->kvm->vm_fd, KVM_SIGNAL_MSI, &msi);
 }
 

@@ -25,6 +25,7 @@
 
 #include <linux/kvm.h>
 
+#include "kvm/bus.h"
 #include "kvm/hw/ioapic.h"
 #include "kvm/hw/pic.h"
 #include "kvm/hw/pit.h"
@@ -36,10 +37,15 @@
 #include "x86/layout.h"
 #include "x86/machine.h"
 
-#define TIMER_GSI	0
-#define TIMER_PIN	2
-#define PIC_PINS	8
-#define NR_KERNEL_CHIPS 3
+#define TIMER_GSI	   0
+#define TIMER_PIN	   2
+#define PIC_PINS	   8
+#define NR_KERNEL_CHIPS	   3
+#define MSI_OFFSET	   0xfffffull
+#define MSI_REMAPPABLE	   0x10ull
+#define MSI_EXT_DEST	   0xfe0ull
+#define MSI_EXT_DEST_SHIFT 35
+#define ELCR_PORT	   0x4d0
 
 /* Power-on state of the controllers in KVM, to return to at a machine reset. */
 struct x86_irqchip_state {
@@ -135,6 +141,34 @@ static void on_pic_output(void *ctx, bool level)
 		kvm_cpu__kick(kvm->cpu[0]);
 }
 
+/*
+ * A message goes to a local APIC by an address of 0xfee….; anything else a guest may write is no interrupt. With wide
+ * APIC ids, bits 14:8 of the destination stand in bits 11:5 (KVM_FEATURE_MSI_EXT_DEST_ID, Linux
+ * Documentation/virt/kvm/x86/cpuid.rst), where KVM_X2APIC_API_USE_32BIT_IDS has them in bits 46:40.
+ */
+static bool translate_msi(const void *ctx, struct msi_message *msg)
+{
+	const bool *wide = ctx;
+	uint64_t high = msg->address & MSI_EXT_DEST;
+
+	if ((msg->address & ~MSI_OFFSET) != X86_LAPIC_BASE)
+		return false;
+	if (*wide && high && !(msg->address & MSI_REMAPPABLE))
+		msg->address = (msg->address & ~MSI_EXT_DEST) | high << MSI_EXT_DEST_SHIFT;
+	return true;
+}
+
+/* The lines of PCI are level-triggered; firmware says so to the PICs, for kernels that never do. */
+static uint16_t pci_lines(void)
+{
+	static const unsigned int gsis[X86_NR_PCI_GSIS] = X86_PCI_GSIS;
+	uint16_t lines = 0;
+
+	for (unsigned int i = 0; i < X86_NR_PCI_GSIS; i++)
+		lines |= (uint16_t)(1u << gsis[i]);
+	return lines;
+}
+
 static int route_pins(struct kvm *kvm)
 {
 	struct irq_router *irq = kvm->host.irq;
@@ -191,10 +225,35 @@ int x86_irqchip__reset(struct kvm *kvm)
 	return ret < 0 ? ret : 0;
 }
 
+void x86_irqchip__preset(struct kvm *kvm)
+{
+	uint16_t lines = pci_lines();
+	uint8_t elcr[2] = { (uint8_t)lines, (uint8_t)(lines >> PIC_PINS) };
+
+	if (kvm->arch->pic)
+		bus__write(kvm->host.bus, BUS_PIO, ELCR_PORT, elcr, sizeof(elcr));
+}
+
 void x86_irqchip__destroy(struct kvm *kvm)
 {
 	free(kvm->arch->pristine);
 	kvm->arch->pristine = NULL;
+}
+
+static int set_kernel_elcr(struct kvm *kvm)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < 2 && ret >= 0; i++) {
+		struct kvm_irqchip chip = { .chip_id = i ? KVM_IRQCHIP_PIC_SLAVE
+							 : KVM_IRQCHIP_PIC_MASTER };
+
+		ret = kvm__ioctl(kvm, KVM_GET_IRQCHIP, &chip, "KVM_GET_IRQCHIP");
+		chip.chip.pic.elcr = (uint8_t)(pci_lines() >> (i * PIC_PINS));
+		if (ret >= 0)
+			ret = kvm__ioctl(kvm, KVM_SET_IRQCHIP, &chip, "KVM_SET_IRQCHIP");
+	}
+	return ret < 0 ? ret : 0;
 }
 
 static int create_kernel(struct kvm *kvm)
@@ -213,6 +272,8 @@ static int create_kernel(struct kvm *kvm)
 	irq__set_msi_range(kvm->host.irq, X86_IOAPIC_PINS,
 			   (unsigned int)kvm__cap(kvm, KVM_CAP_IRQ_ROUTING));
 	ret = route_pins(kvm);
+	if (!ret)
+		ret = set_kernel_elcr(kvm);
 	return ret ? ret : remember_kernel_state(kvm);
 }
 
@@ -266,6 +327,8 @@ static int create_off(struct kvm *kvm)
 
 int x86_irqchip__create(struct kvm *kvm)
 {
+	kvm->arch->wide_apic_ids = x86_cpuid__max_apic_id(&kvm->cfg->cpus) > X86_MAX_XAPIC_ID;
+	irq__set_translation(kvm->host.irq, translate_msi, &kvm->arch->wide_apic_ids);
 	switch (kvm->arch->irqchip) {
 	case IRQCHIP_SPLIT:
 		return create_split(kvm);

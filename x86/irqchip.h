@@ -39,6 +39,11 @@ int x86_irqchip__create(struct kvm *kvm);
 int x86_irqchip__reset(struct kvm *kvm);
 
 /**
+ * x86_irqchip__preset - what firmware tells controllers in user space after each reset
+ */
+void x86_irqchip__preset(struct kvm *kvm);
+
+/**
  * x86_irqchip__destroy - free what create allocated; devices are the list's
  */
 void x86_irqchip__destroy(struct kvm *kvm);

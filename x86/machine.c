@@ -521,6 +521,7 @@ int arch__load(struct kvm *kvm)
 	int ret;
 
 	ret = reset_kvm(kvm);
+	x86_irqchip__preset(kvm);
 	if (!ret && !kvm->cfg->no_acpi) {
 		rsdp = X86_RSDP;
 		ret = write_acpi(kvm);

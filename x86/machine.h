@@ -29,6 +29,7 @@ struct pci_host;
  * @pm:         ACPI fixed hardware, for the power button; NULL without ACPI
  * @pic:        8259 pair in user space (split, off), or NULL
  * @ioapic:     I/O APIC in user space (split), or NULL
+ * @wide_apic_ids: some APIC id does not fit eight bits
  * @intr:       the PIC's output, seen by vCPU 0
  * @pristine:   power-on state of the controllers in KVM, kept for --reboot; or NULL
  */
@@ -44,6 +45,7 @@ struct arch_machine {
 	struct device *pm;
 	struct device *pic;
 	struct device *ioapic;
+	bool wide_apic_ids;
 	atomic_bool intr;
 	struct x86_irqchip_state *pristine;
 };

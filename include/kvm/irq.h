@@ -69,7 +69,22 @@ void irq__destroy(struct irq_router *router);
 void irq__set_sink(struct irq_router *router, irq_set_gsi_fn fn, void *ctx);
 
 /**
- * irq__set_first_msi - lowest GSI that MSI routes may use (lines and controller pins are below)
+ * typedef irq_translate_fn - from the message a guest has programmed to the one that KVM understands
+ * @ctx: as given to irq__set_translation()
+ * @msg: changed in place
+ *
+ * Return: false if it reaches no interrupt controller, whatever the guest wanted by it: it is dropped.
+ */
+typedef bool (*irq_translate_fn)(const void *ctx, struct msi_message *msg);
+
+/**
+ * irq__set_translation - how this board's messages become KVM's; without, they are the same
+ */
+void irq__set_translation(struct irq_router *router, irq_translate_fn fn, const void *ctx);
+
+/**
+ * irq__set_msi_range - GSIs for messages
+ * @first:   lowest GSI that MSI routes may use (lines and controller pins are below)
  * @nr_gsis: KVM_CAP_IRQ_ROUTING's answer: how many GSIs there are; 0 where there is no routing
  */
 void irq__set_msi_range(struct irq_router *router, unsigned int first, unsigned int nr_gsis);

@@ -112,7 +112,9 @@ static void linux_finds_a_controller_and_a_keyboard_and_no_mouse(void **state)
 
 static void tests_pass(void **state)
 {
+	set_control(KBD_INT);
 	assert_int_equal(ask(0xaa), 0x55);
+	assert_int_equal(ask(0x20), 0x74); /* everything off, as after power-on */
 	assert_int_equal(ask(0xab), 0x00);
 	assert_true(inb(&board, COMMAND) & SYSTEM);
 	assert_int_equal(ask(0xa4), 0xf1);

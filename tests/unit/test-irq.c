@@ -215,6 +215,32 @@ static void a_device_id_is_flagged_as_valid(void **state)
 	assert_int_equal(kernel.msi.flags, KVM_MSI_VALID_DEVID);
 }
 
+/* As x86 does it: some bits move, some messages go nowhere. */
+static bool translate(const void *ctx, struct msi_message *msg)
+{
+	if (msg->data == 0xbad)
+		return false;
+	msg->address |= 0x100000000ull;
+	return true;
+}
+
+static void a_board_translates_and_drops_messages(void **state)
+{
+	irq__commit(*state);
+	irq__set_translation(*state, translate, NULL);
+	assert_int_equal(irq__alloc_msi(*state, message(0x41)), 24);
+	assert_int_equal(route_of(24)->u.msi.address_hi, 1);
+	assert_int_equal(irq__signal_msi(*state, message(0x41)), 1);
+	assert_int_equal(kernel.msi.address_hi, 1);
+
+	assert_int_equal(irq__update_msi(*state, 24, message(0xbad)), 0);
+	assert_null(route_of(24));
+	assert_int_equal(irq__alloc_msi(*state, message(0xbad)), 25);
+	assert_int_equal(irq__signal_msi(*state, message(0xbad)), 0);
+	assert_int_equal(irq__update_msi(*state, 24, message(0x42)), 0);
+	assert_int_equal(route_of(24)->u.msi.data, 0x42);
+}
+
 static void irqfds_name_gsi_and_resample(void **state)
 {
 	assert_int_equal(irq__add_irqfd(*state, 24, 5, -1), 0);
@@ -242,6 +268,7 @@ int main(void)
 		with_router(a_refused_table_leaves_the_old_one),
 		with_router(a_user_space_pin_can_be_routed_and_silenced),
 		with_router(a_device_id_is_flagged_as_valid),
+		with_router(a_board_translates_and_drops_messages),
 		with_router(irqfds_name_gsi_and_resample),
 	};
 

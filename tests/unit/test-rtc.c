@@ -237,6 +237,14 @@ static void flags_are_set_also_where_nobody_asked_for_interrupts(void **state)
 	fake_clock__skip(HW_NS_PER_SEC);
 	put(0x0b, 0x12);
 	assert_true(board.level[GSI]);
+
+	/* Found out by a write before the timer has run: then it need not run. */
+	get(0x0c);
+	assert_true(fake_clock.timer->armed);
+	fake_clock__skip(HW_NS_PER_SEC);
+	put(0x0b, 0x12);
+	assert_true(board.level[GSI]);
+	assert_false(fake_clock.timer->armed);
 }
 
 static void periodic_interrupts_come_at_the_rate_set(void **state)

@@ -274,6 +274,9 @@ static void clearing_or_switching_the_fifo_drops_input_and_resumes(void **state)
 	assert_int_equal(resumed, 1);
 
 	receive("x");
+	put(UART_FCR,
+	    UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8); /* another trigger drops nothing */
+	assert_true(get(UART_LSR) & UART_LSR_DR);
 	put(UART_FCR, UART_FCR_CLEAR_RCVR); /* without the enable bit: switched off */
 	assert_false(get(UART_LSR) & UART_LSR_DR);
 	assert_int_equal(get(UART_IIR) >> 6, 0);
