@@ -60,13 +60,18 @@ HAVE_BZ2  := $(call have_lib,bzlib.h,-lbz2)
 HAVE_LZO  := $(call have_lib,lzo/lzo1x.h,-llzo2)
 HAVE_LZ4  := $(call have_pkg,liblz4)
 HAVE_ZSTD := $(call have_pkg,libzstd)
+HAVE_LIBAIO := $(call have_lib,libaio.h,-laio)
+HAVE_LIBURING := $(call have_pkg,liburing)
+# Its pkg-config file wants glib's headers, which it does not need; and glib has to be shared.
+HAVE_SLIRP := $(if $(LKVM_STATIC),,$(call have_lib,slirp/libslirp.h,-lslirp))
 endif
 HAVE_CMOCKA := $(call have_pkg,cmocka)
 endif
 
 LIBS	  := $(if $(HAVE_ZLIB),-lz) $(if $(HAVE_LZMA),-llzma) $(if $(HAVE_BZ2),-lbz2) \
-	     $(if $(HAVE_LZO),-llzo2) $(if $(HAVE_LZ4),-llz4) $(if $(HAVE_ZSTD),-lzstd)
-LIB_FLAGS := $(foreach lib,ZLIB LZMA BZ2 LZO LZ4 ZSTD,$(if $(HAVE_$(lib)),-DHAVE_$(lib)))
+	     $(if $(HAVE_LZO),-llzo2) $(if $(HAVE_LZ4),-llz4) $(if $(HAVE_ZSTD),-lzstd) \
+	     $(if $(HAVE_LIBAIO),-laio) $(if $(HAVE_LIBURING),-luring) $(if $(HAVE_SLIRP),-lslirp)
+LIB_FLAGS := $(foreach lib,ZLIB LZMA BZ2 LZO LZ4 ZSTD LIBAIO LIBURING SLIRP,$(if $(HAVE_$(lib)),-DHAVE_$(lib)))
 
 # --- flags ----------------------------------------------------------------------------------
 
@@ -107,9 +112,11 @@ all: summary lkvm
 
 .PHONY: summary
 summary:
-	$(if $(Q),@printf '  ARCH=%s CC=%s%s  libraries:%s%s%s%s%s%s\n' '$(ARCH)' '$(CC)' '$(if $(SANITIZE), SANITIZE)' \
+	$(if $(Q),@printf '  ARCH=%s CC=%s%s  libraries:%s%s%s%s%s%s%s%s\n' '$(ARCH)' '$(CC)' '$(if $(SANITIZE), SANITIZE)' \
 	  '$(if $(HAVE_ZLIB), zlib, [no zlib])' '$(if $(HAVE_BZ2), bzip2, [no bzip2])' '$(if $(HAVE_LZMA), lzma, [no lzma])' \
-	  '$(if $(HAVE_LZO), lzo, [no lzo])' '$(if $(HAVE_LZ4), lz4, [no lz4])' '$(if $(HAVE_ZSTD), zstd, [no zstd])')
+	  '$(if $(HAVE_LZO), lzo, [no lzo])' '$(if $(HAVE_LZ4), lz4, [no lz4])' '$(if $(HAVE_ZSTD), zstd, [no zstd])' \
+	  '$(if $(HAVE_LIBAIO), libaio, [no libaio])$(if $(HAVE_LIBURING), liburing, [no liburing])' \
+	  '$(if $(HAVE_SLIRP), libslirp, [no libslirp])')
 
 # The program at the top is a copy of the last flavour built, so that ./lkvm always is what make said.
 .PHONY: lkvm

@@ -33,6 +33,14 @@ static const struct option_choice irqchip_choices[] = {
 
 static const struct option_choice console_choices[] = {
 	{ "serial", CONSOLE_SERIAL, NULL },
+	{ "virtio", CONSOLE_VIRTIO, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct option_choice virtio_choices[] = {
+	{ "pci", VIRTIO_PCI, NULL },
+	{ "pci-modern", VIRTIO_PCI_MODERN, NULL },
+	{ "mmio", VIRTIO_MMIO, NULL },
 	{ NULL, 0, NULL },
 };
 
@@ -151,6 +159,26 @@ static int add_device(const struct option_spec *opt, void *target, const char *a
 		return -E2BIG;
 	}
 	cfg->device[cfg->nr_devices++] = arg;
+	return 0;
+}
+
+/* An option that can be repeated; what its argument means is found out with all of them at hand. */
+static int add_arg(const struct option_spec *opt, void *target, const char *arg)
+{
+	struct arg_list *list = (struct arg_list *)((char *)target + opt->field);
+	const char **grown;
+
+	if (!*arg) {
+		pr_fatal("--%s needs %s, and what was given is empty", opt->name, opt->arg);
+		return -EINVAL;
+	}
+	grown = realloc(list->arg, (list->nr + 1) * sizeof(*grown));
+	if (!grown) {
+		pr_fatal("--%s %s: no memory", opt->name, arg);
+		return -ENOMEM;
+	}
+	list->arg = grown;
+	list->arg[list->nr++] = arg;
 	return 0;
 }
 
@@ -328,6 +356,93 @@ static const struct option_spec options[] = {
 			  "Without this option, port 0 is standard input and output.",
 	},
 	{
+		.name = "disk",
+		.letter = 'd',
+		.section = SECTION_DEVICES,
+		.arg = "FILE[,ro][,...]",
+		.set = add_arg,
+		FIELD(disk, struct arg_list),
+		.help = "add a disk, or a directory as root",
+		.manual = "It can be repeated. FILE is a raw or qcow2 image or a block device. "
+			  "What can follow it: ro, "
+			  "direct, snapshot, "
+			  "queues=N, format=raw|qcow2, engine=aio|uring|threads, serial=TEXT. "
+			  "A comma in FILE is written twice. A directory becomes the root file "
+			  "system, by the 9p protocol.",
+	},
+	{
+		.name = "network",
+		.letter = 'n',
+		.section = SECTION_DEVICES,
+		.arg = "MODE[,...]",
+		.set = add_arg,
+		FIELD(network, struct arg_list),
+		.help = "add a network: mode=user|tap|none",
+		.manual = "It can be repeated. What can follow: guest_ip=, host_ip=, guest_mac=, "
+			  "host_mac=, script=, "
+			  "downscript=, tapif=, fd=N[:N...], "
+			  "vhost=0|1, mq=N, stack=passt|slirp, forward=tcp|udp:HOSTPORT:GUESTPORT. "
+			  "Without this option there is no network.",
+	},
+	{
+		.name = "9p",
+		.section = SECTION_DEVICES,
+		.arg = "DIRECTORY,TAG[,...]",
+		.set = add_arg,
+		FIELD(p9, struct arg_list),
+		.help = "share a host directory by the 9p protocol",
+		.manual = "It can be repeated. What can follow: ro, "
+			  "security=passthrough|mapped|none, msize=BYTES. "
+			  "In the guest: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt.",
+	},
+	{
+		.name = "fs",
+		.section = SECTION_DEVICES,
+		.arg = "dir=DIR|socket=PATH,tag=TAG[,...]",
+		.set = add_arg,
+		FIELD(fs, struct arg_list),
+		.help = "share a host directory by virtio-fs",
+		.manual = "It can be repeated. Served by virtiofsd, which has to be installed; "
+			  "needs --mem-shared. "
+			  "What can follow: queues=N, daemon=PATH. In the guest: mount -t virtiofs "
+			  "TAG /mnt.",
+	},
+	{
+		.name = "vsock",
+		.section = SECTION_DEVICES,
+		.arg = "CID[,PATH]",
+		.set = option__set_string,
+		FIELD(vsock, const char *),
+		.help = "add sockets between guest and host",
+		.manual = "With PATH, they are UNIX sockets of that name on the host; without, "
+			  "those of the kernel (vhost-vsock).",
+	},
+	{
+		.name = "rng",
+		.section = SECTION_DEVICES,
+		.set = option__set_flag,
+		FIELD(rng, bool),
+		.help = "add an entropy device",
+	},
+	{
+		.name = "balloon",
+		.section = SECTION_DEVICES,
+		.set = option__set_flag,
+		FIELD(balloon, bool),
+		.help = "add a memory balloon",
+		.manual = "The guest gives back memory that it does not use, as its driver reports "
+			  "it.",
+	},
+	{
+		.name = "virtio-transport",
+		.section = SECTION_DEVICES,
+		.choices = virtio_choices,
+		.set = option__set_choice,
+		FIELD(virtio, enum virtio_mode),
+		.help = "how virtio devices are plugged in (default: pci)",
+		.manual = "pci-modern leaves out the interface for drivers older than virtio 1.0.",
+	},
+	{
 		.name = "device",
 		.section = SECTION_DEVICES,
 		.arg = "NAME",
@@ -493,6 +608,14 @@ void config__print_json(const struct vm_config *cfg, FILE *out)
 	json__string(&json, "console", option__choice_name(console_choices, cfg->console));
 	print_strings(&json, "tty", cfg->tty, CONFIG_MAX_TTYS);
 	print_strings(&json, "device", cfg->device, cfg->nr_devices);
+	print_strings(&json, "disk", cfg->disk.arg, cfg->disk.nr);
+	print_strings(&json, "network", cfg->network.arg, cfg->network.nr);
+	print_strings(&json, "9p", cfg->p9.arg, cfg->p9.nr);
+	print_strings(&json, "fs", cfg->fs.arg, cfg->fs.nr);
+	json__string(&json, "vsock", cfg->vsock);
+	json__bool(&json, "rng", cfg->rng);
+	json__bool(&json, "balloon", cfg->balloon);
+	json__string(&json, "virtio", option__choice_name(virtio_choices, cfg->virtio));
 	json__bool(&json, "acpi", !cfg->no_acpi);
 	json__uint(&json, "timeout", cfg->timeout);
 	json__bool(&json, "reboot", cfg->reboot);

@@ -26,10 +26,20 @@ void config__init(struct vm_config *cfg)
 	cfg->name = cfg->name_buf;
 }
 
+static void free_args(struct arg_list *list)
+{
+	free(list->arg);
+	*list = (struct arg_list){ 0 };
+}
+
 void config__free(struct vm_config *cfg)
 {
 	free(cfg->params);
 	cfg->params = NULL;
+	free_args(&cfg->disk);
+	free_args(&cfg->network);
+	free_args(&cfg->p9);
+	free_args(&cfg->fs);
 }
 
 int config__parse_number(const char *text, uint64_t max, uint64_t *value)

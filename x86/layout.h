@@ -9,6 +9,7 @@
  *   0x00100000 ├ RAM, up to X86_LOW_RAM_MAX at the most; ACPI tables at its very end
  *   0xc0000000 ├ PCI 32-bit window
  *   0xe0000000 ├ PCI ECAM, for the buses there are
+ *   0xfeb00000 ├ virtio devices with memory-mapped registers
  *   0xfec00000 ├ I/O APIC
  *   0xfee00000 ├ local APICs
  *   0xfeffc000 ├ KVM's identity map page and TSS pages (Intel without unrestricted guest)
@@ -27,6 +28,7 @@
 #define X86_ECAM_BASE	    0xe0000000ull
 #define X86_PCI_BUSES	    1 /* Linux looks into every bus that the MCFG table promises */
 #define X86_ECAM_SIZE	    (X86_PCI_BUSES * 0x100000ull)
+#define X86_VIRTIO_MMIO	    0xfeb00000ull /* a page for each memory-mapped virtio device */
 #define X86_IOAPIC_BASE	    0xfec00000ull
 #define X86_LAPIC_BASE	    0xfee00000ull
 #define X86_IDENTITY_MAP    0xfeffc000ull
@@ -78,5 +80,9 @@
 	{                     \
 		5, 10, 11, 14 \
 	}
+
+/* Lines of memory-mapped virtio devices: pins of the I/O APIC that nothing else has. */
+#define X86_VIRTIO_MMIO_GSI 16
+#define X86_NR_VIRTIO_MMIO  8
 
 #endif

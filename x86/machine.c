@@ -34,6 +34,9 @@
 #include "kvm/log.h"
 #include "kvm/pci.h"
 #include "kvm/sys.h"
+#include "kvm/virtio-plan.h"
+#include "kvm/virtio-transport.h"
+#include "kvm/virtio.h"
 #include "x86/acpi.h"
 #include "x86/cpu.h"
 #include "x86/irqchip.h"
@@ -41,13 +44,14 @@
 #include "x86/mptable.h"
 #include "x86/probe.h"
 
-#define DEFAULT_PARAMS "console=ttyS0 panic=-1"
-#define NR_UARTS       4
-#define NR_ISA_PARTS   8
-#define RTC_CENTURY    0x32
-#define RAM_ALIGN      (2ull << 20) /* a large page of the guest can be one of the host */
-#define MEM64_SIZE     (64ull << 30)
-#define MEM64_ALIGN    (1ull << 30)
+#define SERIAL_PARAMS "console=ttyS0 panic=-1"
+#define VIRTIO_PARAMS "console=hvc0 panic=-1"
+#define NR_UARTS      4
+#define NR_PARTS      (8 + X86_NR_VIRTIO_MMIO)
+#define RTC_CENTURY   0x32
+#define RAM_ALIGN     (2ull << 20) /* a large page of the guest can be one of the host */
+#define MEM64_SIZE    (64ull << 30)
+#define MEM64_ALIGN   (1ull << 30)
 
 static const struct {
 	uint16_t port;
@@ -104,8 +108,26 @@ static int check_cpus(const struct kvm *kvm)
 	return 0;
 }
 
+static unsigned int virtio_mmio_parts(const struct arch_machine *machine, struct acpi_device *part)
+{
+	static const char *const names[X86_NR_VIRTIO_MMIO] = { "VIR0", "VIR1", "VIR2", "VIR3",
+							       "VIR4", "VIR5", "VIR6", "VIR7" };
+
+	for (unsigned int i = 0; i < machine->nr_virtio_mmio; i++) {
+		part[i] = (struct acpi_device){
+			.name = names[i],
+			.hid = "LNRO0005",
+			.uid = i,
+			.mmio = { X86_VIRTIO_MMIO + i * VIRTIO_MMIO_SIZE, VIRTIO_MMIO_SIZE },
+			.irq_kind = ACPI_IRQ_LEVEL,
+			.irq = X86_VIRTIO_MMIO_GSI + i,
+		};
+	}
+	return machine->nr_virtio_mmio;
+}
+
 /* The parts that are not on PCI, as ACPI names them. Returns how many. */
-static unsigned int isa_parts(struct acpi_device *part)
+static unsigned int isa_parts(const struct arch_machine *machine, struct acpi_device *part)
 {
 	unsigned int nr = 0;
 
@@ -138,7 +160,7 @@ static unsigned int isa_parts(struct acpi_device *part)
 		.hid = "QEMU0001",
 		.io = { { X86_PVPANIC_PORT, 1 } },
 	};
-	return nr;
+	return nr + virtio_mmio_parts(machine, part + nr);
 }
 
 static void describe_for_acpi(const struct kvm *kvm, struct acpi_params *params,
@@ -156,7 +178,7 @@ static void describe_for_acpi(const struct kvm *kvm, struct acpi_params *params,
 		.pci_mem64 = { machine->mem64_base, machine->mem64_size },
 		.rtc_century = RTC_CENTURY,
 		.devices = parts,
-		.nr_devices = isa_parts(parts),
+		.nr_devices = isa_parts(machine, parts),
 	};
 }
 
@@ -176,15 +198,17 @@ static void place_mem64(struct kvm *kvm)
 static int lay_out_memory(struct kvm *kvm)
 {
 	struct arch_machine *machine = kvm->arch;
-	struct acpi_device parts[NR_ISA_PARTS];
+	struct acpi_device parts[NR_PARTS];
 	struct acpi_params params;
 	ssize_t size = 0;
 
 	if (!kvm->cfg->no_acpi) {
-		/* The size does not depend on where things are: any window will do. */
+		/* The size does not depend on where things are, and there may be fewer of them. */
 		machine->mem64_base = X86_HIGH_RAM_BASE;
 		machine->mem64_size = MEM64_SIZE;
+		machine->nr_virtio_mmio = X86_NR_VIRTIO_MMIO;
 		describe_for_acpi(kvm, &params, parts);
+		machine->nr_virtio_mmio = 0;
 		size = acpi__size(&params);
 		if (size < 0) {
 			pr_fatal("this machine cannot be described in ACPI tables: %s",
@@ -198,12 +222,18 @@ static int lay_out_memory(struct kvm *kvm)
 static int open_kernel(struct kvm *kvm)
 {
 	const struct vm_config *cfg = kvm->cfg;
-	const char *defaults = cfg->default_params ? DEFAULT_PARAMS : "";
+	const char *console = cfg->console == CONSOLE_VIRTIO ? VIRTIO_PARAMS : SERIAL_PARAMS;
+	const char *root = virtio_plan__root_params(kvm->arch->virtio);
 	const char *given = cfg->params ? cfg->params : "";
+	bool defaults = cfg->default_params;
 	char *cmdline;
 	int ret;
 
-	if (asprintf(&cmdline, "%s%s%s", defaults, *defaults && *given ? " " : "", given) < 0) {
+	if (strstr(given, "root="))
+		root = "";
+	/* What was given comes last: of two contradicting parameters, Linux takes the later. */
+	if (asprintf(&cmdline, "%s%s%s%s%s", defaults ? console : "", defaults && *root ? " " : "",
+		     defaults ? root : "", defaults && *given ? " " : "", given) < 0) {
 		pr_fatal("no memory for the kernel command line");
 		return -ENOMEM;
 	}
@@ -237,6 +267,9 @@ int arch__prepare(struct kvm *kvm)
 	if (ret)
 		return ret;
 	ret = check_devices(kvm->cfg);
+	if (ret)
+		return ret;
+	ret = virtio_plan__create(kvm->cfg, &kvm->arch->virtio);
 	if (ret)
 		return ret;
 	ret = x86_irqchip__choose(kvm, x86_cpuid__max_apic_id(&kvm->cfg->cpus),
@@ -363,6 +396,47 @@ static int add_edu(struct kvm *kvm, unsigned int index)
 	return device__add(&kvm->devices, edu__create(kvm->arch->pci, &cfg));
 }
 
+static int plug_virtio_mmio(struct kvm *kvm, struct virtio_device *dev)
+{
+	unsigned int index = kvm->arch->nr_virtio_mmio;
+	const struct virtio_mmio_config cfg = {
+		.base = X86_VIRTIO_MMIO + index * VIRTIO_MMIO_SIZE,
+		.gsi = X86_VIRTIO_MMIO_GSI + index,
+	};
+
+	if (index == X86_NR_VIRTIO_MMIO || kvm->arch->irqchip == IRQCHIP_OFF) {
+		if (dev)
+			dev->ops->destroy(dev);
+		if (index == X86_NR_VIRTIO_MMIO)
+			pr_fatal("--virtio-transport mmio: there is room for %d devices",
+				 X86_NR_VIRTIO_MMIO);
+		else
+			pr_fatal("--virtio-transport mmio: its interrupts need an I/O APIC, which "
+				 "--irqchip off leaves out");
+		return -ENOSPC;
+	}
+	kvm->arch->nr_virtio_mmio++;
+	return device__add(&kvm->devices, virtio_mmio__create(&kvm->host, dev, &cfg));
+}
+
+static int plug_virtio_pci(struct kvm *kvm, struct virtio_device *dev)
+{
+	const struct virtio_pci_config cfg = {
+		.devfn = PCI_ANY_DEVFN,
+		.modern_only = kvm->cfg->virtio == VIRTIO_PCI_MODERN,
+		.irqfd = kvm->arch->irqchip != IRQCHIP_OFF && kvm__cap(kvm, KVM_CAP_IRQFD),
+	};
+
+	return device__add(&kvm->devices, virtio_pci__create(kvm->arch->pci, dev, &cfg));
+}
+
+static int add_virtio(struct kvm *kvm)
+{
+	bool mmio = kvm->cfg->virtio == VIRTIO_MMIO;
+
+	return virtio_plan__add(kvm->arch->virtio, kvm, mmio ? plug_virtio_mmio : plug_virtio_pci);
+}
+
 static int add_optional_devices(struct kvm *kvm)
 {
 	const struct vm_config *cfg = kvm->cfg;
@@ -394,6 +468,8 @@ static int add_devices(struct kvm *kvm)
 		ret = device__add(&kvm->devices, pvpanic__create(&kvm->host, X86_PVPANIC_PORT));
 	if (!ret)
 		ret = add_pci(kvm);
+	if (!ret)
+		ret = add_virtio(kvm);
 	if (!ret)
 		ret = add_optional_devices(kvm);
 	return ret;
@@ -443,7 +519,7 @@ int arch__create_machine(struct kvm *kvm)
 static int write_acpi(struct kvm *kvm)
 {
 	const struct e820_map *map = &kvm->arch->map;
-	struct acpi_device parts[NR_ISA_PARTS];
+	struct acpi_device parts[NR_PARTS];
 	struct acpi_params params;
 	void *tables, *rsdp;
 	ssize_t size;
@@ -539,6 +615,7 @@ void arch__destroy_machine(struct kvm *kvm)
 {
 	if (!kvm->arch)
 		return;
+	virtio_plan__free(kvm->arch->virtio);
 	x86_irqchip__destroy(kvm);
 	x86_boot__close(kvm->arch->boot);
 	x86_cpuid__free(&kvm->arch->cpuid);

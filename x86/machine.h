@@ -16,11 +16,14 @@
 
 struct device;
 struct pci_host;
+struct virtio_plan;
 
 /**
  * struct arch_machine - the x86 board
  * @irqchip:    which interrupt controllers; never IRQCHIP_AUTO
  * @boot:       the kernel, from arch__prepare()
+ * @virtio:     the virtio devices asked for
+ * @nr_virtio_mmio: how many of them are memory-mapped
  * @cpuid:      what the guest's processors are
  * @map:        memory map
  * @mem64_base, @mem64_size: PCI window above RAM
@@ -36,6 +39,8 @@ struct pci_host;
 struct arch_machine {
 	enum irqchip_mode irqchip;
 	struct x86_boot *boot;
+	struct virtio_plan *virtio;
+	unsigned int nr_virtio_mmio;
 	struct x86_cpuid cpuid;
 	struct e820_map map;
 	uint64_t mem64_base;

@@ -54,6 +54,22 @@ enum irqchip_mode {
 enum console_mode { CONSOLE_SERIAL, CONSOLE_VIRTIO, CONSOLE_HV };
 
 /**
+ * enum virtio_mode - how virtio devices are plugged in
+ * @VIRTIO_PCI:    PCI functions, modern and (where there was one) legacy interface
+ * @VIRTIO_PCI_MODERN: PCI functions without the legacy interface
+ * @VIRTIO_MMIO:   memory-mapped registers
+ */
+enum virtio_mode { VIRTIO_PCI, VIRTIO_PCI_MODERN, VIRTIO_MMIO };
+
+/**
+ * struct arg_list - arguments of an option that can be repeated, as they were given
+ */
+struct arg_list {
+	const char **arg;
+	unsigned int nr;
+};
+
+/**
  * struct cpu_topology - --cpus N[,sockets=S][,cores=C][,threads=T]; nr == sockets * cores * threads
  */
 struct cpu_topology {
@@ -82,6 +98,14 @@ struct cpu_topology {
  * @debug_exit:  isa-debug-exit at 0xf4 (x86)
  * @debug_console: debug console at 0xe9 (x86)
  * @device:      --device arguments: optional devices by name
+ * @disk:        --disk: files, and a directory for the root file system
+ * @network:     --network
+ * @p9:          --9p: host directories by the 9p protocol
+ * @fs:          --fs: host directories by virtio-fs
+ * @vsock:       --vsock, or NULL
+ * @rng:         an entropy device
+ * @balloon:     a memory balloon
+ * @virtio:      see enum virtio_mode
  * @reboot:      a guest reset starts it again instead of ending lkvm
  * @timeout:     seconds until lkvm gives up, 0 never
  * @debug_ioport, @debug_mmio: report accesses that no device answers
@@ -113,6 +137,11 @@ struct vm_config {
 	bool debug_console;
 	const char *device[CONFIG_MAX_DEVICES];
 	unsigned int nr_devices;
+	struct arg_list disk, network, p9, fs;
+	const char *vsock;
+	bool rng;
+	bool balloon;
+	enum virtio_mode virtio;
 	bool reboot;
 	unsigned int timeout;
 	bool debug_ioport;

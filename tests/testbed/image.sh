@@ -92,6 +92,7 @@ build_l2_initrd() {
 	rm -rf "$work/l2"
 	stage_busybox "$work/l2"
 	ln -s "$testbed/l2/init" "$work/l2/init"
+	ln -s "$testbed/l2/jobs" "$work/l2/jobs"
 	for kernel; do
 		from=$(fetch_dir "$kernel")
 		# shellcheck disable=SC2086 # a list

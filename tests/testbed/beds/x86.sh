@@ -20,7 +20,7 @@ bed_l1_load="virtio_pci virtio_console kvm_amd"
 bed_l1_modules="vfio vfio_iommu_type1 vfio_pci tun tap vhost_net vhost_vsock
 	nvme ahci sd_mod e1000 e1000e vmxnet3 8139cp virtio_blk virtio_net"
 # The same for L2; nothing is loaded there but on request (see l2/init).
-bed_l2_modules="pvpanic pvpanic-mmio pvpanic-pci
+bed_l2_modules="ext4 pvpanic pvpanic-mmio pvpanic-pci
 	virtio_pci virtio_mmio virtio_blk virtio_net virtio_console virtio_balloon virtio-rng
 	9p 9pnet_virtio virtiofs vsock vmw_vsock_virtio_transport
 	nvme ahci sd_mod e1000 e1000e vmxnet3 8139cp"
