@@ -430,8 +430,7 @@ static const struct option_spec options[] = {
 		.set = option__set_flag,
 		FIELD(balloon, bool),
 		.help = "add a memory balloon",
-		.manual = "The guest gives back memory that it does not use, as its driver reports "
-			  "it.",
+		.manual = "Its size cannot be changed from outside yet.",
 	},
 	{
 		.name = "virtio-transport",
