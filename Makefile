@@ -3,7 +3,7 @@
 # lkvm: the build, its tests, and the two commands of the README (make demo, make test).
 #
 #   make [ARCH=x86|powerpc|s390] [CROSS_COMPILE=prefix-] [CC=clang] [V=1] [SANITIZE=1]
-#        [DEBUG=1] [NO_LIBS=1]
+#        [DEBUG=1] [NO_LIBS=1] [SLIRP=1]
 #   make help lists the targets.
 
 MAKEFLAGS += --no-builtin-rules
@@ -38,7 +38,7 @@ $(error ARCH=$(ARCH): there is no board for it yet; x86 has one)
 endif
 
 # Each configuration has a build directory of its own, so that none has to be cleaned for another.
-FLAVOUR	     := $(ARCH)-$(notdir $(CC))$(if $(SANITIZE),-sanitize)$(if $(DEBUG),-debug)$(if $(NO_LIBS),-bare)
+FLAVOUR	     := $(ARCH)-$(notdir $(CC))$(if $(SANITIZE),-sanitize)$(if $(DEBUG),-debug)$(if $(NO_LIBS),-bare)$(if $(SLIRP),-slirp)
 BUILD	     := build/$(FLAVOUR)
 STATIC_BUILD := build/$(ARCH)-$(notdir $(CC))-static
 Q	     := $(if $(V),,@)
@@ -62,8 +62,9 @@ HAVE_LZ4  := $(call have_pkg,liblz4)
 HAVE_ZSTD := $(call have_pkg,libzstd)
 HAVE_LIBAIO := $(call have_lib,libaio.h,-laio)
 HAVE_LIBURING := $(call have_pkg,liburing)
-# Its pkg-config file wants glib's headers, which it does not need; and glib has to be shared.
-HAVE_SLIRP := $(if $(LKVM_STATIC),,$(call have_lib,slirp/libslirp.h,-lslirp))
+# Only on request: it brings glib with it, more than a megabyte in each lkvm, and passt does more. Its pkg-config
+# file wants glib's headers, which it does not need.
+HAVE_SLIRP := $(if $(SLIRP),$(call have_lib,slirp/libslirp.h,-lslirp))
 endif
 HAVE_CMOCKA := $(call have_pkg,cmocka)
 endif
@@ -79,8 +80,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmiss
 	    -Wpointer-arith -Wwrite-strings -Wundef -Wno-unused-parameter -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -I. -DLKVM_VERSION='"$(VERSION)"' -DLKVM_ARCH='"$(ARCH)"' $(LIB_FLAGS)
 BASE_CFLAGS := -std=gnu11 -g -fno-strict-aliasing -fstack-protector-strong -fno-common
-CFLAGS	 ?= $(if $(SANITIZE)$(DEBUG),-O1 -fno-omit-frame-pointer,-O2)
-LDFLAGS	 += -Wl,--as-needed -Wl,-z,relro -Wl,-z,now -pthread
+# Small, but for what runs at each exit and each request; nothing unwinds a stack at run time.
+SMALL	 := -fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections
+CFLAGS	 ?= $(if $(SANITIZE)$(DEBUG),-O1 -fno-omit-frame-pointer,-Os $(SMALL))
+HOT	 := bus.c irq.c kvm-cpu.c memory.c event.c hw/serial.c virtio/queue.c virtio/queue-split.c \
+	    virtio/queue-packed.c virtio/blk.c virtio/net.c disk/disk.c disk/raw.c disk/file.c
+LDFLAGS	 += -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro -Wl,-z,now -pthread
 ifneq ($(SANITIZE),)
 SAN	 := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else
@@ -134,7 +139,7 @@ $(BUILD)/liblkvm.a: $(LIB_OBJS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SANITIZE)$(DEBUG),,$(if $(filter $(HOT),$<),-O2)) -MMD -MP -c -o $@ $<
 
 # Rebuild when flags or the set of libraries change.
 $(BUILD)/flags: FORCE
@@ -254,4 +259,4 @@ help:
 	@echo '  install        DESTDIR= PREFIX=$(PREFIX)'
 	@echo '  man            bring the manual pages in line with the option table'
 	@echo '  format, check-format, clean'
-	@echo 'Variables: ARCH=x86|powerpc|s390 CROSS_COMPILE= CC= V=1 SANITIZE=1 DEBUG=1 NO_LIBS=1'
+	@echo 'Variables: ARCH=x86|powerpc|s390 CROSS_COMPILE= CC= V=1 SANITIZE=1 DEBUG=1 NO_LIBS=1 SLIRP=1'
