@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "kvm/config.h"
+#include "kvm/field.h"
 #include "kvm/log.h"
 #include "kvm/virtio.h"
 #include "virtio/p9-server.h"
@@ -37,27 +38,6 @@ _Static_assert((int)P9_SHARE_AUTO == (int)P9_SECURITY_AUTO &&
 	       "the option's values are the server's");
 
 /* --- options ---------------------------------------------------------------------------------- */
-
-/* The part up to a single comma, into @to; *@text becomes what follows it, or NULL at the end. */
-static int take_field(const char **text, char *to, size_t size)
-{
-	const char *at = *text;
-	size_t len = 0;
-
-	for (; *at; at++) {
-		if (*at == ',' && *++at != ',') {
-			*text = at;
-			to[len] = 0;
-			return 0;
-		}
-		if (len == size - 1)
-			return -ENAMETOOLONG;
-		to[len++] = *at;
-	}
-	*text = NULL;
-	to[len] = 0;
-	return 0;
-}
 
 static int parse_security(const char *value, enum p9_share_security *security)
 {
@@ -111,18 +91,18 @@ int p9__parse(const char *text, struct p9_share *share)
 	int ret;
 
 	memset(share, 0, sizeof(*share));
-	ret = take_field(&rest, share->dir, sizeof(share->dir));
+	ret = field__take(&rest, share->dir, sizeof(share->dir));
 	if (ret || !share->dir[0] || !rest) {
 		pr_fatal("--9p %s: give a directory and a tag: DIR,TAG", text);
 		return -EINVAL;
 	}
-	ret = take_field(&rest, share->tag, sizeof(share->tag));
+	ret = field__take(&rest, share->tag, sizeof(share->tag));
 	if (ret || !share->tag[0]) {
 		pr_fatal("--9p %s: the tag has to have 1 to %d characters", text, P9_MAX_TAG);
 		return -EINVAL;
 	}
 	while (rest) {
-		if (take_field(&rest, option, sizeof(option))) {
+		if (field__take(&rest, option, sizeof(option))) {
 			pr_fatal("--9p %s: an option is too long", text);
 			return -EINVAL;
 		}

@@ -28,6 +28,7 @@
 
 #include "kvm/config.h"
 #include "kvm/device.h"
+#include "kvm/field.h"
 #include "kvm/log.h"
 #include "kvm/sys.h"
 #include "kvm/vhost-user.h"
@@ -49,27 +50,6 @@ struct virtio_fs {
 };
 
 /* --- options ---------------------------------------------------------------------------------- */
-
-/* The part up to a single comma, into @to; *@text becomes what follows it, or NULL at the end. */
-static int take_field(const char **text, char *to, size_t size)
-{
-	const char *at = *text;
-	size_t len = 0;
-
-	for (; *at; at++) {
-		if (*at == ',' && *++at != ',') {
-			*text = at;
-			to[len] = 0;
-			return 0;
-		}
-		if (len == size - 1)
-			return -ENAMETOOLONG;
-		to[len++] = *at;
-	}
-	*text = NULL;
-	to[len] = 0;
-	return 0;
-}
 
 static int set_text(char *to, size_t size, const char *key, const char *value)
 {
@@ -121,7 +101,7 @@ int fs__parse(const char *text, struct fs_share *share)
 	memset(share, 0, sizeof(*share));
 	share->queues = 1;
 	for (const char *rest = text; rest;) {
-		if (take_field(&rest, option, sizeof(option))) {
+		if (field__take(&rest, option, sizeof(option))) {
 			pr_fatal("--fs %s: an option is too long", text);
 			return -EINVAL;
 		}
